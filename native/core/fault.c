@@ -1,0 +1,430 @@
+/*
+ * fault.c - what would have been a crash.
+ *
+ * A load or store that the kernel cannot serve ends in a signal on the thread that made it. The
+ * handler finds the region, puts something under the address so that the instruction can run
+ * again, and counts. Later, on a thread that may do anything, memmap_collect puts everything back
+ * and hands out the counts. Between the two the patched pages are private to the process: what is
+ * stored there is thrown away, what others write to the object is not seen. Nothing weaker would
+ * do: a page that is put back at once faults again at once (a loop of stores would cost two system
+ * calls each and could never be reported as a whole), and a page that is not replaced cannot let
+ * the instruction pass.
+ *
+ *   what                            becomes until it is put back
+ *   ------------------------------  -----------------------------------------------------------
+ *   behind the end of the object    zeros, from the end of the object to the end of the mapping
+ *   the object failed (I/O, full)   zeros
+ *   store, read-only, shared        the same pages of the object, private
+ *   store, read-only, private       the page itself made writable; a copy of it is in the stash
+ *   any access, no access, shared   zeros
+ *   any access, no access, private  zeros; the page itself is moved into the stash
+ *   store, closed reservation       zeros
+ *
+ * One page at a time would exhaust the limit of mappings of a process (vm.max_map_count): the
+ * k-th fault replaces the aligned block of 2^k pages around its address, as far as it is not
+ * replaced already and has one protection. So the whole of n pages takes at most about 2 log2(n)
+ * faults in any order, and PATCHES_MAX is never reached by them. When the kernel refuses even so,
+ * the whole mapping becomes one patch.
+ *
+ * Races. Handlers, put-back, protect, resize and close exclude each other by the region's lock. A
+ * thread that faulted on a page which another one has patched or put back in the meantime finds
+ * nothing to do and runs its instruction again. A region cannot end while a handler holds it
+ * (registry.c). Only when the same address comes back RETRIES_MAX times with nothing to do is
+ * something else wrong, and the fault is not ours.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/region.h"
+#include "core/registry.h"
+
+enum { RETRIES_MAX = 10000 };
+
+static atomic_uint_least64_t fault_order;
+static atomic_int bell = -1;
+
+static void record(memmap_region *region, enum memmap_fault_kind kind,
+                   const struct platform_fault *fault, int access) {
+  struct memmap_fault *entry = &region->faults[kind];
+  if (entry->count++ == 0) {
+    entry->order = atomic_fetch_add(&fault_order, 1);
+    entry->address = fault->address;
+    entry->offset_bytes = region->object_offset + (fault->address - region->start);
+    entry->thread = platform_thread();
+    entry->access = access;
+    entry->detail = fault->detail;
+  }
+  if (!atomic_exchange(&region->is_faulted, true)) {
+    int fd = atomic_load(&bell);
+    if (fd >= 0) platform_bell_ring(fd);
+  }
+}
+
+/* -- which pages -------------------------------------------------------------------------------- */
+
+static bool is_patched(const memmap_region *region, size_t page) {
+  for (size_t i = 0; i < region->patch_count; i++) {
+    if (page >= region->patches[i].first && page < region->patches[i].end) return true;
+  }
+  return false;
+}
+
+/* Cuts `pages`, which holds `page`, down to what is around it and not patched. */
+static void cut_at_patches(const memmap_region *region, size_t page, struct pages *pages) {
+  for (size_t i = 0; i < region->patch_count; i++) {
+    const struct patch *patch = &region->patches[i];
+    if (patch->end <= page && patch->end > pages->first) pages->first = patch->end;
+    if (patch->first > page && patch->first < pages->end) pages->end = patch->first;
+  }
+}
+
+/* The aligned block of the next size around `page`, inside `limit`. */
+static struct pages next_run(memmap_region *region, size_t page, struct pages limit) {
+  unsigned shift = region->doublings < 62 ? region->doublings : 62;
+  region->doublings++;
+  size_t size = (size_t)1 << shift;
+  size_t first = page / size * size;
+  struct pages run = {first, first + size};
+  if (run.first < limit.first) run.first = limit.first;
+  if (run.end > limit.end) run.end = limit.end;
+  cut_at_patches(region, page, &run);
+  return run;
+}
+
+/* The pages around `page` that have its protection. */
+static struct pages same_protection(const memmap_region *region, size_t page, size_t end) {
+  struct pages run = {page, end};
+  size_t stop;
+  for (size_t at = 0; at <= page; at = stop) {
+    protection_at(region, at, &stop);
+    run.first = at;
+  }
+  if (stop < run.end) run.end = stop;
+  return run;
+}
+
+/* -- patches ------------------------------------------------------------------------------------ */
+
+static void remember(memmap_region *region, struct pages run, int kind, uintptr_t stash) {
+  region->patches[region->patch_count++] = (struct patch){run.first, run.end, stash, kind};
+}
+
+static size_t run_bytes(const memmap_region *region, struct pages run) {
+  return (run.end - run.first) * region->page;
+}
+
+static int zeros_over(memmap_region *region, struct pages run, int kind) {
+  int result = place_reservation(page_address(region, run.first), run_bytes(region, run),
+                                 MEMMAP_WRITE);
+  if (result == 0) remember(region, run, kind, 0);
+  return result;
+}
+
+static int private_pages_over(memmap_region *region, struct pages run) {
+  uintptr_t address = page_address(region, run.first);
+  uint64_t offset = region->object_offset + (uint64_t)run.first * region->page;
+  int result = platform_map(&address, run_bytes(region, run), MEMMAP_WRITE,
+                            PLATFORM_FIXED | PLATFORM_NORESERVE, 0, region->fd, offset);
+  if (result == 0) remember(region, run, PATCH_REMAP, 0);
+  /* Devices cannot be private. */
+  return result == 0 ? 0 : zeros_over(region, run, PATCH_REMAP);
+}
+
+/* Nothing of a private read-only page changes while it is copied: it is read-only. */
+static int open_with_copy(memmap_region *region, struct pages run) {
+  uintptr_t stash = 0, address = page_address(region, run.first);
+  size_t length = run_bytes(region, run);
+  int signal;
+  int result = platform_map(&stash, length, MEMMAP_WRITE, PLATFORM_NORESERVE, 0, -1, 0);
+  if (result) return result;
+  /* A page behind the end of the object has no content; it stays zero in the stash. */
+  for (size_t done = 0; done < length; done += region->page) {
+    platform_copy((void *)(stash + done), (const void *)(address + done), region->page, &signal);
+  }
+  result = platform_protect(address, length, MEMMAP_WRITE);
+  if (result) {
+    platform_unmap(stash, length);
+    return result;
+  }
+  remember(region, run, PATCH_COPY, stash);
+  return 0;
+}
+
+static int zeros_with_move(memmap_region *region, struct pages run) {
+  uintptr_t stash = 0, address = page_address(region, run.first);
+  size_t length = run_bytes(region, run);
+  int result = platform_map(&stash, length, MEMMAP_NONE, PLATFORM_NORESERVE, 0, -1, 0);
+  if (result) return result;
+  result = platform_move(address, length, stash, true);
+  if (result) {
+    platform_unmap(stash, length);
+    return result;
+  }
+  result = place_reservation(address, length, MEMMAP_WRITE);
+  if (result) {
+    platform_move(stash, length, address, false);
+    return result;
+  }
+  remember(region, run, PATCH_MOVE, stash);
+  return 0;
+}
+
+/* The last resort, when the limit of mappings is reached: one patch for everything. Shared pages
+ * become zeros; private ones, whose content is nowhere else, only become writable. */
+static int patch_everything(memmap_region *region) {
+  region_put_back(region);
+  struct pages all = {0, region->mapped / region->page};
+  if (region->is_shared) return zeros_over(region, all, PATCH_REMAP);
+  int result = platform_protect(region->start, region->mapped, MEMMAP_WRITE);
+  if (result == 0) remember(region, all, PATCH_OPEN, 0);
+  return result;
+}
+
+/* -- decisions ---------------------------------------------------------------------------------- */
+
+static int patch_protected(memmap_region *region, size_t page, enum memmap_access protection) {
+  struct pages limit = same_protection(region, page, region->mapped / region->page);
+  struct pages run = next_run(region, page, limit);
+  int (*patch)(memmap_region *, struct pages);
+  if (region->is_shared) {
+    if (protection == MEMMAP_NONE) return zeros_over(region, run, PATCH_REMAP);
+    patch = private_pages_over;
+  } else {
+    patch = protection == MEMMAP_NONE ? zeros_with_move : open_with_copy;
+  }
+  int result = patch(region, run);
+  /* A run of several mappings cannot be moved as one; a page can. */
+  struct pages one = {page, page + 1};
+  return result == 0 || run_bytes(region, run) == region->page ? result : patch(region, one);
+}
+
+static bool decide_protection(memmap_region *region, size_t page,
+                              const struct platform_fault *fault) {
+  size_t stop;
+  enum memmap_access protection = protection_at(region, page, &stop);
+  if (protection == MEMMAP_WRITE) return false; /* nothing to do: it was put right meanwhile */
+  if (protection == MEMMAP_READ && fault->access == MEMMAP_READ) return false;
+  if (region->patch_count == PATCHES_MAX || patch_protected(region, page, protection) != 0) {
+    if (patch_everything(region) != 0) return false;
+  }
+  if (protection == MEMMAP_READ) record(region, MEMMAP_FAULT_READ_ONLY, fault, MEMMAP_WRITE);
+  else record(region, MEMMAP_FAULT_NO_ACCESS, fault, fault->access);
+  return true;
+}
+
+/* How much of the region's object is left, in pages of the region; all of it without a size. */
+static size_t pages_left(const memmap_region *region) {
+  size_t mapped = region->mapped / region->page;
+  bool has_size = region->object_kind == MEMMAP_OBJECT_FILE ||
+                  region->flags & MEMMAP_SHARED_OBJECT;
+  int64_t size = has_size ? platform_size(region->fd) : -1;
+  if (size < 0) return mapped;
+  if ((uint64_t)size <= region->object_offset) return 0;
+  size_t left = round_up((uint64_t)size - region->object_offset, region->page) / region->page;
+  return left < mapped ? left : mapped;
+}
+
+/* The object could not give the page: it has become shorter, or it failed. When it says neither
+ * (it has grown back since, or a handler that came first has put the page right), the instruction
+ * runs again. Asking the kernel for the page tells the two apart without a signal. */
+static bool decide_bus(memmap_region *region, size_t page, const struct platform_fault *fault) {
+  size_t left = pages_left(region);
+  if (page < left) {
+    bool is_write = fault->access == MEMMAP_WRITE;
+    if (platform_advise(page_address(region, page), region->page,
+                        is_write ? MEMMAP_POPULATE_WRITE : MEMMAP_POPULATE_READ) == 0) {
+      return false;
+    }
+    left = pages_left(region);
+  }
+  bool is_behind = page >= left;
+  struct pages run = {page, page + 1};
+  if (is_behind) {
+    run = (struct pages){left, region->mapped / region->page};
+    cut_at_patches(region, page, &run);
+  }
+  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_REMAP) != 0) {
+    if (patch_everything(region) != 0) return false;
+  }
+  record(region, is_behind ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO, fault, fault->access);
+  return true;
+}
+
+static bool decide_closed(memmap_region *region, size_t page, const struct platform_fault *fault) {
+  struct pages all = {0, region->reserved / region->page};
+  struct pages run = next_run(region, page, all);
+  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_CLOSED) != 0) {
+    region->patch_count = 0;
+    if (zeros_over(region, all, PATCH_CLOSED) != 0) return false;
+  }
+  record(region, MEMMAP_FAULT_CLOSED, fault, fault->access);
+  return true;
+}
+
+/* Behind the mapped part of a region with capacity: there is nothing yet, or no longer. */
+static bool decide_capacity(memmap_region *region, size_t page,
+                            const struct platform_fault *fault) {
+  struct pages tail = {region->mapped / region->page, region->reserved / region->page};
+  if (region->patch_count == PATCHES_MAX) return false;
+  struct pages run = next_run(region, page, tail);
+  if (zeros_over(region, run, PATCH_CLOSED) != 0) return false;
+  record(region, MEMMAP_FAULT_TRUNCATED, fault, fault->access);
+  return true;
+}
+
+static bool decide_in(memmap_region *region, const struct platform_fault *fault) {
+  if (fault->address < region->start || fault->address >= region->start + region->reserved) {
+    return false; /* the region is moving */
+  }
+  size_t page = (fault->address - region->start) / region->page;
+  if (is_patched(region, page)) return false;
+  if (region->is_closed) return decide_closed(region, page, fault);
+  if (page >= region->mapped / region->page) return decide_capacity(region, page, fault);
+  if (fault->is_bus) return decide_bus(region, page, fault);
+  return decide_protection(region, page, fault);
+}
+
+/* Called in the handler. True: run the instruction again. */
+static bool decide(const struct platform_fault *fault) {
+  if (fault->is_execute) return false;
+  unsigned ticket = registry_enter();
+  memmap_region *region = registry_find(fault->address);
+  bool is_ours = false;
+  if (region) {
+    platform_lock_take(&region->lock);
+    is_ours = true;
+    if (decide_in(region, fault)) {
+      region->retry_address = 0;
+      region->retries = 0;
+    } else if (region->retry_address != fault->address) {
+      region->retry_address = fault->address;
+      region->retries = 1;
+    } else {
+      is_ours = ++region->retries < RETRIES_MAX;
+    }
+    platform_lock_drop(&region->lock);
+  }
+  registry_leave(ticket);
+  return is_ours;
+}
+
+/* -- putting back --------------------------------------------------------------------------------- */
+
+static void put_copy_back(memmap_region *region, const struct patch *patch) {
+  uintptr_t address = page_address(region, patch->first);
+  size_t length = (patch->end - patch->first) * region->page;
+  platform_protect(address, length, MEMMAP_READ);
+  if (platform_poke(address, (const void *)patch->stash, length) != 0) {
+    platform_protect(address, length, MEMMAP_WRITE);
+    int signal;
+    platform_copy((void *)address, (const void *)patch->stash, length, &signal);
+    platform_protect(address, length, MEMMAP_READ);
+  }
+  platform_unmap(patch->stash, length);
+}
+
+static void put_protection_back(memmap_region *region, const struct patch *patch) {
+  for (size_t page = patch->first, stop; page < patch->end; page = stop) {
+    enum memmap_access protection = protection_at(region, page, &stop);
+    if (stop > patch->end) stop = patch->end;
+    platform_protect(page_address(region, page), (stop - page) * region->page, protection);
+  }
+}
+
+void region_put_back(memmap_region *region) {
+  size_t kept = 0;
+  for (size_t i = 0; i < region->patch_count; i++) {
+    struct patch patch = region->patches[i];
+    uintptr_t address = page_address(region, patch.first);
+    size_t length = (patch.end - patch.first) * region->page;
+    int result = 0;
+    switch (patch.kind) {
+      case PATCH_REMAP: result = region_place(region, patch.first, patch.end); break;
+      case PATCH_COPY: put_copy_back(region, &patch); break;
+      case PATCH_MOVE: result = platform_move(patch.stash, length, address, false); break;
+      case PATCH_OPEN: put_protection_back(region, &patch); break;
+      default:
+        result = place_reservation(address, length, region->is_closed ? MEMMAP_READ : MEMMAP_NONE);
+    }
+    /* What the kernel refuses now is tried again at the next look. */
+    if (result) region->patches[kept++] = patch;
+  }
+  region->patch_count = kept;
+  if (kept == 0) region->doublings = 0;
+}
+
+bool memmap_has_faults(const memmap_region *region) { return atomic_load(&region->is_faulted); }
+
+int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
+  int kinds = 0;
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  atomic_store(&region->is_faulted, false);
+  for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
+    faults[kind] = region->faults[kind];
+    kinds += faults[kind].count != 0;
+    region->faults[kind] = (struct memmap_fault){0};
+  }
+  platform_lock_drop(&region->lock);
+  return kinds;
+}
+
+/* -- copies --------------------------------------------------------------------------------------- */
+
+/* Why a copy stopped at `address`: like decide, but nothing is replaced. */
+static int reason(memmap_region *region, uintptr_t address, bool is_bus) {
+  size_t page = (address - region->start) / region->page, stop;
+  platform_lock_take(&region->lock);
+  int kind = MEMMAP_FAULT_CLOSED;
+  if (!region->is_closed && !is_bus) {
+    kind = protection_at(region, page, &stop) == MEMMAP_NONE ? MEMMAP_FAULT_NO_ACCESS
+                                                             : MEMMAP_FAULT_READ_ONLY;
+  } else if (!region->is_closed) {
+    kind = page >= pages_left(region) ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO;
+  }
+  platform_lock_drop(&region->lock);
+  return kind;
+}
+
+/* The bytes of a range that lie inside the file. What is behind its end in the last page can be
+ * loaded and stored, but is not in the file: a store there would be lost. */
+static size_t inside_file(const memmap_region *region, uint64_t offset, size_t length) {
+  if (region->object_kind != MEMMAP_OBJECT_FILE) return length;
+  int64_t size = platform_size(region->fd);
+  uint64_t at = region->object_offset + region->delta + offset;
+  if (size < 0 || at + length <= (uint64_t)size) return length;
+  return at < (uint64_t)size ? (size_t)((uint64_t)size - at) : 0;
+}
+
+static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *target,
+                                 const void *source, size_t wanted) {
+  int signal = 0;
+  size_t length = inside_file(region, offset, wanted);
+  size_t left = platform_copy(target, source, length, &signal);
+  struct memmap_copied copied = {length - left, MEMMAP_FAULT_KINDS};
+  if (length < wanted) copied.fault = MEMMAP_FAULT_TRUNCATED;
+  uintptr_t at = region->start + region->delta + (uintptr_t)(offset + copied.bytes);
+  if (left) copied.fault = reason(region, at, signal == 1);
+  return copied;
+}
+
+struct memmap_copied memmap_read(memmap_region *region, uint64_t offset, void *target,
+                                 size_t length) {
+  uintptr_t address = region->start + region->delta + (uintptr_t)offset;
+  return copy(region, offset, target, (const void *)address, length);
+}
+
+struct memmap_copied memmap_write(memmap_region *region, uint64_t offset, const void *source,
+                                  size_t length) {
+  uintptr_t address = region->start + region->delta + (uintptr_t)offset;
+  return copy(region, offset, (void *)address, source, length);
+}
+
+/* -- the process ------------------------------------------------------------------------------------ */
+
+int memmap_handlers_lost(void) { return platform_handlers_lost(); }
+
+int fault_handlers_start(int with_bell) {
+  atomic_store(&bell, with_bell);
+  return platform_install_handlers(decide);
+}

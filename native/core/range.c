@@ -1,0 +1,218 @@
+/*
+ * range.c - operations on parts of a mapping: flush, advise, residency, lock, protect.
+ */
+#include <errno.h>
+
+#include "core/region.h"
+
+struct span { uintptr_t address; size_t length; };
+
+/* The whole pages around a range, as far as they are mapped now. */
+static struct span span_of(const memmap_region *region, uint64_t offset, uint64_t length) {
+  struct pages pages = region_pages(region, offset, length);
+  size_t mapped = region->mapped / region->page;
+  if (pages.end > mapped) pages.end = mapped;
+  if (pages.first >= pages.end || length == 0) return (struct span){0, 0};
+  return (struct span){page_address(region, pages.first),
+                       (pages.end - pages.first) * region->page};
+}
+
+int memmap_flush(memmap_region *region, uint64_t offset, uint64_t length, enum memmap_sync mode,
+                 bool invalidate) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length || region->fd < 0) return 0;
+  return platform_sync(span.address, span.length, mode, invalidate);
+}
+
+/* -- advice --------------------------------------------------------------------------------------- */
+
+/* What an advice makes of the bits of a page. */
+static uint8_t advised(uint8_t bits, enum memmap_advice advice) {
+  const uint8_t pattern = ADVICE_RANDOM | ADVICE_SEQUENTIAL;
+  const uint8_t huge = ADVICE_HUGEPAGE | ADVICE_NOHUGEPAGE;
+  switch (advice) {
+    case MEMMAP_NORMAL: return (uint8_t)(bits & ~pattern);
+    case MEMMAP_RANDOM: return (uint8_t)((bits & ~pattern) | ADVICE_RANDOM);
+    case MEMMAP_SEQUENTIAL: return (uint8_t)((bits & ~pattern) | ADVICE_SEQUENTIAL);
+    case MEMMAP_HUGEPAGE: return (uint8_t)((bits & ~huge) | ADVICE_HUGEPAGE);
+    case MEMMAP_NOHUGEPAGE: return (uint8_t)((bits & ~huge) | ADVICE_NOHUGEPAGE);
+    case MEMMAP_DONTFORK: return bits | ADVICE_DONTFORK;
+    case MEMMAP_DOFORK: return (uint8_t)(bits & ~ADVICE_DONTFORK);
+    case MEMMAP_DONTDUMP: return bits | ADVICE_DONTDUMP;
+    case MEMMAP_DODUMP: return (uint8_t)(bits & ~ADVICE_DONTDUMP);
+    case MEMMAP_MERGEABLE: return bits | ADVICE_MERGEABLE;
+    case MEMMAP_UNMERGEABLE: return (uint8_t)(bits & ~ADVICE_MERGEABLE);
+    default: return bits;
+  }
+}
+
+/* Only what is lost by not remembering it is remembered: after a put-back the advice is gone. */
+static void remember_advice(memmap_region *region, struct pages pages, enum memmap_advice advice) {
+  for (size_t page = pages.first, stop; page < pages.end; page = stop) {
+    uint8_t bits = range_map_get(&region->advices, page, &stop);
+    if (stop > pages.end) stop = pages.end;
+    uint8_t next = advised(bits, advice);
+    if (next == bits) continue;
+    if (range_map_reserve(&region->advices) != 0) return;
+    range_map_set(&region->advices, page, stop, next);
+  }
+}
+
+int memmap_advise(memmap_region *region, uint64_t offset, uint64_t length,
+                  enum memmap_advice advice) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length) return 0;
+  int result = platform_advise(span.address, span.length, advice);
+  bool is_lasting = advised(0, advice) != 0 || advised(0xff, advice) != 0xff;
+  if (result || !is_lasting) return result;
+  platform_lock_take(&region->lock);
+  remember_advice(region, region_pages(region, offset, length), advice);
+  platform_lock_drop(&region->lock);
+  return 0;
+}
+
+int memmap_residency(memmap_region *region, uint64_t offset, uint64_t length,
+                     unsigned char *pages, size_t page_count) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length) return 0;
+  if (region->fd >= 0 && !platform_may_see_cache(region->fd)) return 1;
+  size_t system = platform_page_bytes();
+  if (region->page == system) {
+    int result = platform_resident(span.address, span.length, pages);
+    for (size_t i = 0; i < page_count && result == 0; i++) pages[i] &= 1;
+    return result;
+  }
+  /* The kernel answers in small pages; a huge page is there or not. */
+  for (size_t i = 0; i < page_count; i++) {
+    int result = platform_resident(span.address + i * region->page, system, &pages[i]);
+    if (result) return result;
+    pages[i] &= 1;
+  }
+  return 0;
+}
+
+/* -- locks ---------------------------------------------------------------------------------------- */
+
+/* munlockall in this process makes all that the lock maps say untrue. */
+static atomic_uint lock_epoch;
+
+static void check_epoch(memmap_region *region) {
+  unsigned now = atomic_load(&lock_epoch);
+  if (region->lock_epoch != now) range_map_clear(&region->locks);
+  region->lock_epoch = now;
+}
+
+/* Locks what is not locked yet, or only on fault when now is asked. The kernel leaves a range
+ * marked as locked when it fails half way, so what this call has tried is taken back. */
+static int lock_pages(memmap_region *region, struct pages pages, uint8_t how) {
+  for (size_t page = pages.first, stop; page < pages.end; page = stop) {
+    uint8_t had = range_map_get(&region->locks, page, &stop);
+    if (stop > pages.end) stop = pages.end;
+    if (had && (had == LOCK_NOW || how == LOCK_ON_FAULT)) continue;
+    int result = platform_lock(page_address(region, page), (stop - page) * region->page,
+                               how == LOCK_ON_FAULT);
+    if (result == 0) continue;
+    for (size_t undo = pages.first, end; undo < stop; undo = end) {
+      uint8_t before = range_map_get(&region->locks, undo, &end);
+      if (end > stop) end = stop;
+      uintptr_t address = page_address(region, undo);
+      if (!before) platform_unlock(address, (end - undo) * region->page);
+      else if (before == LOCK_ON_FAULT) platform_lock(address, (end - undo) * region->page, true);
+    }
+    return result;
+  }
+  return 0;
+}
+
+static void remember_lock(memmap_region *region, struct pages pages, uint8_t how) {
+  if (range_map_reserve(&region->locks) == 0) {
+    range_map_set(&region->locks, pages.first, pages.end, how);
+  }
+}
+
+int memmap_lock(memmap_region *region, uint64_t offset, uint64_t length, bool on_fault) {
+  if (!span_of(region, offset, length).length) return 0;
+  struct pages pages = region_pages(region, offset, length);
+  platform_lock_take(&region->lock);
+  check_epoch(region);
+  region_put_back(region);
+  int result = lock_pages(region, pages, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
+  for (size_t page = pages.first, stop; result == 0 && page < pages.end; page = stop) {
+    uint8_t had = range_map_get(&region->locks, page, &stop);
+    if (stop > pages.end) stop = pages.end;
+    if (had == LOCK_NOW) continue;
+    remember_lock(region, (struct pages){page, stop}, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
+  }
+  platform_lock_drop(&region->lock);
+  return result;
+}
+
+int memmap_unlock(memmap_region *region, uint64_t offset, uint64_t length) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length) return 0;
+  platform_lock_take(&region->lock);
+  check_epoch(region);
+  region_put_back(region);
+  int result = platform_unlock(span.address, span.length);
+  if (result == 0) remember_lock(region, region_pages(region, offset, length), 0);
+  platform_lock_drop(&region->lock);
+  return result;
+}
+
+int memmap_lock_all(bool current, bool future, bool on_fault) {
+  return platform_lock_all(current, future, on_fault);
+}
+
+int memmap_unlock_all(void) {
+  int result = platform_unlock_all();
+  if (result == 0) atomic_fetch_add(&lock_epoch, 1);
+  return result;
+}
+
+/* -- protection ----------------------------------------------------------------------------------- */
+
+/* Brings the kernel back to what the map says. */
+static void reprotect(memmap_region *region, struct pages pages) {
+  for (size_t page = pages.first, stop; page < pages.end; page = stop) {
+    enum memmap_access protection = protection_at(region, page, &stop);
+    if (stop > pages.end) stop = pages.end;
+    platform_protect(page_address(region, page), (stop - page) * region->page, protection);
+  }
+}
+
+int memmap_protect(memmap_region *region, uint64_t offset, uint64_t length,
+                   enum memmap_access protection) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length) return 0;
+  bool is_file = region->object_kind != MEMMAP_OBJECT_NONE;
+  if (is_file && protection == MEMMAP_WRITE && region->access == MEMMAP_READ) {
+    return memmap_failure(MEMMAP_CALL_MPROTECT, EACCES);
+  }
+  struct pages pages = region_pages(region, offset, length);
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  int result = range_map_reserve(&region->protections);
+  if (result == 0) {
+    result = platform_protect(span.address, span.length, protection);
+    if (result) reprotect(region, pages);
+  }
+  if (result == 0) {
+    bool is_default = protection == default_protection(region);
+    range_map_set(&region->protections, pages.first, pages.end,
+                  is_default ? 0 : (uint8_t)(protection + 1));
+  }
+  platform_lock_drop(&region->lock);
+  return result;
+}
+
+enum memmap_access memmap_protection(memmap_region *region, uint64_t offset, uint64_t *end_bytes) {
+  size_t stop;
+  platform_lock_take(&region->lock);
+  enum memmap_access protection =
+      protection_at(region, region_pages(region, offset, 1).first, &stop);
+  uint64_t mapped = region->mapped / region->page;
+  uint64_t end = (stop < mapped ? stop : mapped) * region->page - region->delta;
+  *end_bytes = end < region->length_bytes ? end : region->length_bytes;
+  platform_lock_drop(&region->lock);
+  return protection;
+}

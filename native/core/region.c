@@ -1,0 +1,455 @@
+/*
+ * region.c - how a mapping comes and goes.
+ */
+#include "core/region.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/registry.h"
+
+/* The largest length that still leaves room for rounding: 2^56 is far above any address space. */
+#define BYTES_MAX ((uint64_t)1 << 56)
+
+int place_reservation(uintptr_t address, size_t length, enum memmap_access protection) {
+  return platform_map(&address, length, protection, PLATFORM_FIXED | PLATFORM_NORESERVE, 0, -1, 0);
+}
+
+enum memmap_access protection_at(const memmap_region *region, size_t page, size_t *end) {
+  uint8_t value = range_map_get(&region->protections, page, end);
+  return value ? (enum memmap_access)(value - 1) : default_protection(region);
+}
+
+static unsigned mapping_flags(const memmap_region *region) {
+  return (region->is_shared ? PLATFORM_SHARED : 0) |
+         (region->flags & MEMMAP_NORESERVE ? PLATFORM_NORESERVE : 0);
+}
+
+static int map_object(const memmap_region *region, uintptr_t *address, size_t first, size_t end,
+                      unsigned flags) {
+  uint64_t offset = region->fd >= 0 ? region->object_offset + (uint64_t)first * region->page : 0;
+  return platform_map(address, (end - first) * region->page, default_protection(region),
+                      mapping_flags(region) | flags, region->huge_shift, region->fd, offset);
+}
+
+int region_place(memmap_region *region, size_t first, size_t end) {
+  uintptr_t address = page_address(region, first);
+  int result = map_object(region, &address, first, end, PLATFORM_FIXED);
+  if (result == 0) region_restate(region, first, end);
+  return result;
+}
+
+static const struct { int bit; enum memmap_advice advice; } advice_bits[] = {
+  {ADVICE_RANDOM, MEMMAP_RANDOM},         {ADVICE_SEQUENTIAL, MEMMAP_SEQUENTIAL},
+  {ADVICE_HUGEPAGE, MEMMAP_HUGEPAGE},     {ADVICE_NOHUGEPAGE, MEMMAP_NOHUGEPAGE},
+  {ADVICE_DONTFORK, MEMMAP_DONTFORK},     {ADVICE_DONTDUMP, MEMMAP_DONTDUMP},
+  {ADVICE_MERGEABLE, MEMMAP_MERGEABLE},
+};
+
+void region_restate(memmap_region *region, size_t first, size_t end) {
+  for (size_t page = first, stop; page < end; page = stop) {
+    enum memmap_access protection = protection_at(region, page, &stop);
+    if (stop > end) stop = end;
+    if (protection == default_protection(region)) continue;
+    platform_protect(page_address(region, page), (stop - page) * region->page, protection);
+  }
+  for (size_t page = first, stop; page < end; page = stop) {
+    uint8_t bits = range_map_get(&region->advices, page, &stop);
+    if (stop > end) stop = end;
+    for (size_t i = 0; bits && i < sizeof(advice_bits) / sizeof(*advice_bits); i++) {
+      if (!(bits & advice_bits[i].bit)) continue;
+      platform_advise(page_address(region, page), (stop - page) * region->page,
+                      advice_bits[i].advice);
+    }
+  }
+  for (size_t page = first, stop; page < end; page = stop) {
+    uint8_t value = range_map_get(&region->locks, page, &stop);
+    if (stop > end) stop = end;
+    /* On fault: the pages come when they are touched, and nothing blocks here. */
+    if (value) platform_lock(page_address(region, page), (stop - page) * region->page, true);
+  }
+}
+
+/* -- opening ------------------------------------------------------------------------------------ */
+
+struct opening {
+  const struct memmap_request *request;
+  memmap_region *region;
+  struct platform_look look;
+  bool is_created;     /* the file was made by this call */
+  bool is_grown;       /* and has to be set back on failure */
+};
+
+static int open_object(struct opening *opening) {
+  const struct memmap_request *request = opening->request;
+  memmap_region *region = opening->region;
+  region->fd = -1;
+  if (!request->path && request->fd < 0) {
+    opening->look.page_bytes =
+        request->huge_shift ? (uint64_t)1 << request->huge_shift : platform_page_bytes();
+    return 0;
+  }
+  int fd = request->path ? platform_open(request->path, request->access == MEMMAP_WRITE,
+                                         request->flags & MEMMAP_CREATE, &opening->is_created)
+                         : platform_duplicate(request->fd);
+  if (fd < 0) return fd;
+  region->fd = fd;
+  return platform_look(fd, &opening->look);
+}
+
+/* Decides the range; returns 0, a refusal, or a negative errno. */
+static int measure(struct opening *opening) {
+  const struct memmap_request *request = opening->request;
+  memmap_region *region = opening->region;
+  const struct platform_look *look = &opening->look;
+  bool is_anonymous = look->kind == MEMMAP_OBJECT_NONE;
+  if (look->kind >= MEMMAP_OBJECT_DIRECTORY) return MEMMAP_NOT_MAPPABLE;
+  if (!is_anonymous && request->huge_shift && look->page_bytes != (uint64_t)1 << request->huge_shift)
+    return MEMMAP_NOT_HUGE;
+  uint64_t length = (uint64_t)request->length_bytes;
+  if (look->kind == MEMMAP_OBJECT_CHARACTER_DEVICE) {
+    if (request->length_bytes < 0) return MEMMAP_LENGTH_NEEDED;
+  } else if (!is_anonymous) {
+    bool extends = request->flags & MEMMAP_EXTEND && request->length_bytes >= 0;
+    if (!extends && request->offset_bytes > look->size_bytes) return MEMMAP_OFFSET_BEHIND_END;
+    if (request->length_bytes < 0) length = look->size_bytes - request->offset_bytes;
+    else if (!extends && length > look->size_bytes - request->offset_bytes)
+      return MEMMAP_LENGTH_BEHIND_END;
+  }
+  if (request->capacity_bytes && length > request->capacity_bytes) return MEMMAP_OVER_CAPACITY;
+  uint64_t capacity = request->capacity_bytes ? request->capacity_bytes : length;
+  if (capacity > BYTES_MAX || request->offset_bytes > BYTES_MAX)
+    return memmap_failure(MEMMAP_CALL_MMAP, ENOMEM);
+  region->page = (size_t)look->page_bytes;
+  region->object_offset = round_down(request->offset_bytes, region->page);
+  region->delta = (size_t)(request->offset_bytes - region->object_offset);
+  region->length_bytes = length;
+  region->mapped = length ? round_up(region->delta + length, region->page) : 0;
+  region->reserved = request->capacity_bytes ? round_up(region->delta + capacity, region->page)
+                                             : region->mapped;
+  return 0;
+}
+
+/* A file of size 0 may be one that has no size and cannot be mapped (proc, sysfs). */
+static int probe_empty(struct opening *opening) {
+  memmap_region *region = opening->region;
+  if (opening->look.kind != MEMMAP_OBJECT_FILE || opening->look.size_bytes) return 0;
+  uintptr_t address = 0;
+  int result = map_object(region, &address, 0, 1, 0);
+  return result ? result : platform_unmap(address, region->page);
+}
+
+static int extend_object(struct opening *opening) {
+  memmap_region *region = opening->region;
+  uint64_t end = opening->request->offset_bytes + region->length_bytes;
+  if (!(opening->request->flags & MEMMAP_EXTEND) || end <= opening->look.size_bytes) return 0;
+  if (opening->look.kind != MEMMAP_OBJECT_FILE) return 0;
+  uint64_t size = opening->look.size_bytes;
+  opening->is_grown = true;
+  return platform_allocate(region->fd, size, end - size, size);
+}
+
+int reserve_addresses(uintptr_t *address, size_t length, size_t alignment) {
+  size_t slack = alignment > platform_page_bytes() ? alignment : 0;
+  *address = 0;
+  int result = platform_map(address, length + slack, MEMMAP_NONE, PLATFORM_NORESERVE, 0, -1, 0);
+  if (result || !slack) return result;
+  uintptr_t start = round_up(*address, alignment);
+  if (start > *address) platform_unmap(*address, start - *address);
+  if (start < *address + slack) platform_unmap(start + length, *address + slack - start);
+  *address = start;
+  return 0;
+}
+
+/* Finds addresses for the whole reservation and maps the object over its first part. */
+static int place(struct opening *opening) {
+  const struct memmap_request *request = opening->request;
+  memmap_region *region = opening->region;
+  uintptr_t address = (uintptr_t)request->address;
+  bool is_transparent = request->flags & MEMMAP_HUGE_TRANSPARENT && !address;
+  int result;
+  if (region->reserved == region->mapped && !is_transparent) {
+    result = map_object(region, &address, 0, region->mapped / region->page,
+                        address ? PLATFORM_NOREPLACE : 0);
+    if (result == 0) region->start = address;
+    return result;
+  }
+  if (address) {
+    result = platform_map(&address, region->reserved, MEMMAP_NONE,
+                          PLATFORM_NOREPLACE | PLATFORM_NORESERVE, 0, -1, 0);
+  } else {
+    result = reserve_addresses(&address, region->reserved,
+                               is_transparent ? TRANSPARENT_HUGE_BYTES : region->page);
+  }
+  if (result) return result;
+  region->start = address;
+  if (!region->mapped) return 0;
+  result = map_object(region, &address, 0, region->mapped / region->page, PLATFORM_FIXED);
+  if (result) {
+    platform_unmap(region->start, region->reserved);
+    region->start = 0;
+  }
+  return result;
+}
+
+static int prepare_pages(struct opening *opening) {
+  memmap_region *region = opening->region;
+  uint32_t flags = opening->request->flags;
+  if (!region->mapped) return 0;
+  if (flags & MEMMAP_HUGE_TRANSPARENT) {
+    int result = platform_advise(region->start, region->mapped, MEMMAP_HUGEPAGE);
+    if (result == 0) result = range_map_reserve(&region->advices);
+    if (result) return result;
+    range_map_set(&region->advices, 0, region->reserved / region->page, ADVICE_HUGEPAGE);
+  }
+  if (flags & MEMMAP_POPULATE && default_protection(region) != MEMMAP_NONE) {
+    bool is_write = default_protection(region) == MEMMAP_WRITE && !region->is_shared &&
+                    opening->look.kind == MEMMAP_OBJECT_NONE;
+    int result = platform_advise(region->start, region->mapped,
+                                 is_write ? MEMMAP_POPULATE_WRITE : MEMMAP_POPULATE_READ);
+    if (result) return result;
+  }
+  if (flags & MEMMAP_LOCKED) {
+    int result = range_map_reserve(&region->locks);
+    if (result == 0) result = platform_lock(region->start, region->mapped, false);
+    if (result) return result;
+    range_map_set(&region->locks, 0, region->mapped / region->page, LOCK_NOW);
+  }
+  return 0;
+}
+
+static int finish_extending(struct opening *opening) {
+  if (!opening->is_grown) return 0;
+  uint64_t end = opening->request->offset_bytes + opening->region->length_bytes;
+  int result = platform_resize(opening->region->fd, end);
+  if (result == 0) opening->look.size_bytes = end;
+  return result;
+}
+
+static int make_memory_object(struct opening *opening) {
+  memmap_region *region = opening->region;
+  if (!(opening->request->flags & MEMMAP_SHARED_OBJECT) || region->fd >= 0) return 0;
+  int fd = platform_memory_object(region->mapped, region->huge_shift);
+  if (fd < 0) return fd;
+  region->fd = fd;
+  opening->look.size_bytes = region->mapped;
+  return 0;
+}
+
+static void undo(struct opening *opening) {
+  memmap_region *region = opening->region;
+  int fd = region->fd;
+  if (region->start) platform_unmap(region->start, region->reserved);
+  if (opening->is_grown) platform_resize(fd, opening->look.size_bytes);
+  if (opening->is_created) platform_unlink(opening->request->path);
+  if (fd >= 0) platform_close(fd);
+  range_map_free(&region->advices);
+  range_map_free(&region->locks);
+  free(region);
+}
+
+static int realize(struct opening *opening) {
+  memmap_region *region = opening->region;
+  int result = probe_empty(opening);
+  if (result == 0) result = make_memory_object(opening);
+  if (result == 0) result = extend_object(opening);
+  if (result == 0 && region->reserved) result = place(opening);
+  if (result == 0) result = prepare_pages(opening);
+  if (result == 0) result = finish_extending(opening);
+  if (result == 0 && region->reserved) {
+    result = registry_add(region->start, region->start + region->reserved, region);
+    region->is_registered = result == 0;
+  }
+  return result;
+}
+
+int memmap_map(const struct memmap_request *request, memmap_region **result_region,
+               struct memmap_facts *facts) {
+  int result = memmap_initialize();
+  if (result) return result;
+  memmap_region *region = calloc(1, sizeof(*region));
+  if (!region) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  struct opening opening = {.request = request, .region = region};
+  atomic_init(&region->users, 1);
+  atomic_init(&region->holders, 1);
+  result = open_object(&opening);
+  if (result == 0) result = measure(&opening);
+  region->object_kind = opening.look.kind;
+  region->access = request->access;
+  region->flags = request->flags;
+  region->huge_shift = opening.look.kind == MEMMAP_OBJECT_NONE ? request->huge_shift : 0;
+  region->has_capacity = request->capacity_bytes != 0;
+  region->is_shared = opening.look.kind == MEMMAP_OBJECT_NONE
+                          ? (request->flags & MEMMAP_SHARED_OBJECT) != 0
+                          : request->access != MEMMAP_COPY;
+  if (result == 0) result = realize(&opening);
+  if (result) {
+    facts->object_bytes = opening.look.size_bytes;
+    facts->object_kind = opening.look.kind;
+    undo(&opening);
+    return result;
+  }
+  memmap_describe(region, facts);
+  facts->object_bytes = opening.look.size_bytes;
+  *result_region = region;
+  return 0;
+}
+
+void memmap_describe(const memmap_region *region, struct memmap_facts *facts) {
+  facts->address = region->length_bytes || region->has_capacity ? region->start + region->delta : 0;
+  facts->length_bytes = region->length_bytes;
+  facts->capacity_bytes = region->has_capacity ? region->reserved - region->delta : 0;
+  facts->page_bytes = region->page;
+  facts->object_kind = region->object_kind;
+  facts->fd = region->fd;
+}
+
+int64_t memmap_object_bytes(const memmap_region *region) {
+  if (region->fd < 0) return (int64_t)region->length_bytes;
+  return platform_size(region->fd);
+}
+
+int memmap_move_onto(memmap_region *region, void *over) {
+  uintptr_t target = (uintptr_t)over, former = region->start;
+  int result = registry_add(target, target + region->reserved, region);
+  if (result) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  if (region->mapped) result = platform_move(former, region->mapped, target, false);
+  if (result) {
+    registry_remove(target);
+    return result;
+  }
+  region->start = target;
+  region->is_borrowed = true;
+  registry_remove(former);
+  size_t tail = region->reserved - region->mapped;
+  if (tail) {
+    platform_unmap(former + region->mapped, tail);
+    result = place_reservation(target + region->mapped, tail, MEMMAP_NONE);
+  }
+  return result;
+}
+
+/* -- the end ------------------------------------------------------------------------------------ */
+
+/* Regions whose addresses the kernel would not take back (a munmap in the middle of merged
+ * reservations needs one more mapping than the limit allows); tried again at each release. */
+static memmap_region *unreleased;
+static pthread_mutex_t unreleased_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool return_addresses(memmap_region *region) {
+  return !region->reserved || platform_unmap(region->start, region->reserved) == 0;
+}
+
+static void retry_unreleased(void) {
+  pthread_mutex_lock(&unreleased_lock);
+  while (unreleased && return_addresses(unreleased)) {
+    memmap_region *region = unreleased;
+    unreleased = region->next_unreleased;
+    free(region);
+  }
+  pthread_mutex_unlock(&unreleased_lock);
+}
+
+static void keep_unreleased(memmap_region *region) {
+  pthread_mutex_lock(&unreleased_lock);
+  region->next_unreleased = unreleased;
+  unreleased = region;
+  pthread_mutex_unlock(&unreleased_lock);
+}
+
+static void region_end(memmap_region *region) {
+  if (region->is_borrowed) {
+    /* Ordinary memory again before its owner frees or reuses it; and only then not ours. */
+    place_reservation(region->start, region->reserved, MEMMAP_WRITE);
+    registry_remove(region->start);
+    free(region);
+    return;
+  }
+  if (region->is_registered) registry_remove(region->start);
+  if (!return_addresses(region)) {
+    keep_unreleased(region);
+    return;
+  }
+  free(region);
+  if (unreleased) retry_unreleased();
+}
+
+void memmap_retain_holder(memmap_region *region) { atomic_fetch_add(&region->holders, 1); }
+
+void memmap_release_holder(memmap_region *region) {
+  if (atomic_fetch_sub(&region->holders, 1) == 1) region_end(region);
+}
+
+void memmap_retain_user(memmap_region *region) {
+  atomic_fetch_add(&region->users, 1);
+  memmap_retain_holder(region);
+}
+
+/* Gives the object back and leaves reservations where buffers may still point. The lock order
+ * forbids the registry while the region's lock is held, so the parts outside are unmapped last,
+ * when no handler can be at work in them. */
+static void region_close(memmap_region *region) {
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  region->is_closed = true;
+  size_t keep_first = region->is_borrowed ? 0 : region->keep_first;
+  size_t keep_end = region->is_borrowed ? region->reserved : region->keep_end;
+  if (keep_end && place_reservation(region->start + keep_first, keep_end - keep_first,
+                                    MEMMAP_READ)) {
+    /* Too many mappings to cut one out of the middle: keep the whole. */
+    keep_first = 0, keep_end = region->reserved;
+    place_reservation(region->start, region->reserved, MEMMAP_READ);
+  }
+  uintptr_t start = region->start;
+  size_t reserved = region->reserved;
+  if (keep_end) {
+    region->start = start + keep_first;
+    region->reserved = keep_end - keep_first;
+  }
+  region->mapped = 0;
+  range_map_free(&region->protections);
+  range_map_free(&region->locks);
+  range_map_free(&region->advices);
+  int fd = region->fd;
+  region->fd = -1;
+  platform_lock_drop(&region->lock);
+  if (keep_end && (keep_first || keep_end < reserved)) {
+    registry_narrow(start, start + keep_first, start + keep_end);
+    if (keep_first) platform_unmap(start, keep_first);
+    if (keep_end < reserved) platform_unmap(start + keep_end, reserved - keep_end);
+  }
+  if (fd >= 0) platform_close(fd);
+}
+
+static void keep_addresses(memmap_region *region, uint64_t first_bytes, uint64_t end_bytes) {
+  if (!end_bytes || !region->reserved) return;
+  size_t first = round_down(first_bytes, region->page);
+  size_t end = round_up(end_bytes, region->page);
+  if (end > region->reserved) end = region->reserved;
+  platform_lock_take(&region->lock);
+  if (!region->keep_end || first < region->keep_first) region->keep_first = first;
+  if (end > region->keep_end) region->keep_end = end;
+  platform_lock_drop(&region->lock);
+}
+
+void memmap_release_user(memmap_region *region, uint64_t keep_first, uint64_t keep_end) {
+  keep_addresses(region, keep_first, keep_end);
+  if (atomic_fetch_sub(&region->users, 1) == 1) region_close(region);
+  memmap_release_holder(region);
+}
+
+bool memmap_is_closed(const memmap_region *region) { return region->is_closed; }
+
+memmap_region *region_make_closed(uintptr_t start, size_t length, size_t page) {
+  memmap_region *region = calloc(1, sizeof(*region));
+  if (!region) return NULL;
+  atomic_init(&region->holders, 1);
+  region->start = start;
+  region->reserved = length;
+  region->page = page;
+  region->fd = -1;
+  region->is_closed = true;
+  return region;
+}

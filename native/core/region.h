@@ -1,0 +1,125 @@
+/*
+ * region.h - one mapping, inside the engine.
+ *
+ *   start                                    start + mapped          start + reserved
+ *     |<- delta ->|<------ length_bytes ------>|                          |
+ *     |-------------- object under it ---------|------ reservation -------|
+ *
+ * start, mapped, reserved and object_offset are multiples of `page`. The reservation behind the
+ * mapped part is there only with a capacity.
+ *
+ * Locking: `lock` guards everything below it. A fault handler takes it, so whoever holds it must
+ * not touch mapped memory and must not call the registry's writers (they wait for handlers).
+ */
+#ifndef MEMMAP_REGION_H
+#define MEMMAP_REGION_H
+
+#include <stdatomic.h>
+
+#include "core/range_map.h"
+#include "memmap.h"
+#include "platform/platform.h"
+
+enum patch_kind {
+  PATCH_REMAP,  /* put back by mapping the object again */
+  PATCH_COPY,   /* the stash holds a copy of the content; write it back */
+  PATCH_MOVE,   /* the stash holds the pages themselves; move them back */
+  PATCH_OPEN,   /* only the protection was raised: nothing else was to be had */
+  PATCH_CLOSED, /* a page of a closed reservation */
+};
+
+struct patch {
+  size_t first, end; /* pages of the region */
+  uintptr_t stash;
+  int kind; /* enum patch_kind */
+};
+
+/* Runs double, so that twice the logarithm of the largest page count is enough; see fault.c. */
+enum { PATCHES_MAX = 64 };
+
+/* Bits of the advice map: what madvise leaves in a mapping, to be told to its successor. */
+enum {
+  ADVICE_RANDOM = 1 << 0, ADVICE_SEQUENTIAL = 1 << 1, ADVICE_HUGEPAGE = 1 << 2,
+  ADVICE_NOHUGEPAGE = 1 << 3, ADVICE_DONTFORK = 1 << 4, ADVICE_DONTDUMP = 1 << 5,
+  ADVICE_MERGEABLE = 1 << 6,
+};
+enum { LOCK_NOW = 1, LOCK_ON_FAULT = 2 };
+
+struct memmap_region {
+  atomic_size_t users, holders;
+  atomic_bool is_faulted; /* records wait */
+
+  struct platform_lock lock;
+  uintptr_t start; /* 0: an empty region without capacity; it has no addresses */
+  size_t reserved, mapped, page, delta;
+  uint64_t length_bytes, object_offset;
+  int fd; /* -1: none, or given back */
+  int object_kind;
+  enum memmap_access access;
+  uint32_t flags; /* enum memmap_flags */
+  unsigned huge_shift;
+  bool is_shared;    /* MAP_SHARED */
+  bool is_closed;
+  bool is_borrowed;  /* the memory belongs to somebody else */
+  bool has_capacity;
+  bool is_registered;
+  size_t keep_first, keep_end; /* bytes that stay reserved when the last user goes; end 0: none */
+
+  struct range_map protections; /* protection + 1 where it differs from the access */
+  struct range_map locks;
+  struct range_map advices;
+  unsigned lock_epoch;
+
+  struct patch patches[PATCHES_MAX];
+  size_t patch_count;
+  unsigned doublings;
+  uintptr_t retry_address;
+  unsigned retries;
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+
+  memmap_region *next_unreleased;
+};
+
+static inline size_t round_down(uint64_t value, size_t page) { return (size_t)(value - value % page); }
+static inline size_t round_up(uint64_t value, size_t page) {
+  return round_down(value + page - 1, page);
+}
+
+/* The pages [first, end) that hold a range of the user's bytes. */
+struct pages { size_t first, end; };
+static inline struct pages region_pages(const memmap_region *region, uint64_t offset,
+                                        uint64_t length) {
+  return (struct pages){(size_t)((region->delta + offset) / region->page),
+                        round_up(region->delta + offset + length, region->page) / region->page};
+}
+static inline uintptr_t page_address(const memmap_region *region, size_t page) {
+  return region->start + page * region->page;
+}
+
+/* What pages of this access may do when nothing was protected. */
+static inline enum memmap_access default_protection(const memmap_region *region) {
+  return region->access == MEMMAP_COPY ? MEMMAP_WRITE : region->access;
+}
+/* The protection of a page; *end is where its run ends. */
+enum memmap_access protection_at(const memmap_region *region, size_t page, size_t *end);
+
+/* Maps the object over pages [first, end) of the region, with what was said about them: right,
+ * advice, locks. pre: the lock is held or the region is nobody's yet. [handler: no] */
+int region_place(memmap_region *region, size_t first, size_t end);
+/* Applies protections, advice and locks to pages that were mapped anew. Best effort. */
+void region_restate(memmap_region *region, size_t first, size_t end);
+/* Reserves an aligned range anywhere. */
+int reserve_addresses(uintptr_t *address, size_t length, size_t alignment);
+/* Where transparent huge pages are used, ranges start at their multiples: 2 MiB, the size that
+ * x86-64 and arm64 with 4 KiB pages have (Documentation/admin-guide/mm/transhuge.rst). */
+#define TRANSPARENT_HUGE_BYTES ((size_t)1 << 21)
+/* Leaves a reservation over [address, +length): zeros to loads, a fault to stores. [handler] */
+int place_reservation(uintptr_t address, size_t length, enum memmap_access protection);
+
+/* A closed region for a range that buffers may still point into. NULL: no memory. */
+memmap_region *region_make_closed(uintptr_t start, size_t length, size_t page);
+
+/* fault.c. pre: the lock is held. */
+void region_put_back(memmap_region *region);
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * resize.c - mapping and object change their length together, or neither does.
+ *
+ * Growing: blocks first (KEEP_SIZE: a full disk is known before anything has changed), then the
+ * mapping, then the size of the file; whatever fails, setting the old size again frees the blocks.
+ * Shrinking: the mapping first, then the file, so that no moment has pages behind the end.
+ * A mapping that ends before its file never cuts it.
+ *
+ * With capacity the pages change where they are. Without, a new range is made, and the old one
+ * becomes a closed region of its own, because buffers that are detached for JavaScript may still
+ * be in the hands of native code.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/region.h"
+#include "core/registry.h"
+
+struct resizing {
+  memmap_region *region;
+  uint64_t length;      /* the new one */
+  size_t mapped;        /* the new one */
+  uint64_t object_size; /* before */
+  bool is_file_changed; /* its size has to follow, or its blocks to be given back */
+};
+
+static uint64_t object_end(const memmap_region *region, uint64_t length) {
+  return region->object_offset + region->delta + length;
+}
+
+/* 0, a refusal or -errno. */
+static int check(struct resizing *resizing, struct memmap_facts *facts) {
+  memmap_region *region = resizing->region;
+  bool is_device = region->object_kind == MEMMAP_OBJECT_CHARACTER_DEVICE ||
+                   region->object_kind == MEMMAP_OBJECT_BLOCK_DEVICE;
+  if (is_device || region->access == MEMMAP_COPY) return MEMMAP_NOT_RESIZABLE;
+  if ((region->is_borrowed || region->flags & MEMMAP_SHARED_OBJECT) && !region->has_capacity)
+    return MEMMAP_NOT_RESIZABLE;
+  if (region->has_capacity && region->delta + resizing->length > region->reserved)
+    return MEMMAP_OVER_CAPACITY;
+  if (region->fd < 0) return 0;
+  int64_t size = platform_size(region->fd);
+  if (size < 0) return (int)size;
+  facts->object_bytes = resizing->object_size = (uint64_t)size;
+  if (region->access == MEMMAP_READ && object_end(region, resizing->length) > (uint64_t)size)
+    return MEMMAP_LENGTH_BEHIND_END;
+  return 0;
+}
+
+static int grow_object(struct resizing *resizing) {
+  memmap_region *region = resizing->region;
+  uint64_t end = object_end(region, resizing->length);
+  if (region->fd < 0 || region->access != MEMMAP_WRITE || end <= resizing->object_size) return 0;
+  resizing->is_file_changed = true;
+  return platform_allocate(region->fd, resizing->object_size, end - resizing->object_size,
+                           resizing->object_size);
+}
+
+static int set_object_size(struct resizing *resizing, uint64_t old_length) {
+  memmap_region *region = resizing->region;
+  if (region->fd < 0 || region->access != MEMMAP_WRITE) return 0;
+  uint64_t end = object_end(region, resizing->length);
+  if (end > resizing->object_size) return platform_resize(region->fd, end);
+  /* Cut only what ended with the mapping; a sealed memory object keeps its size, without pages. */
+  if (resizing->length >= old_length || object_end(region, old_length) < resizing->object_size)
+    return 0;
+  if (region->flags & MEMMAP_SHARED_OBJECT) {
+    return platform_punch(region->fd, end, resizing->object_size - end);
+  }
+  return platform_resize(region->fd, end);
+}
+
+static void give_blocks_back(const struct resizing *resizing) {
+  if (resizing->is_file_changed) platform_resize(resizing->region->fd, resizing->object_size);
+}
+
+static int lock_added(memmap_region *region, size_t first, size_t end) {
+  if (!(region->flags & MEMMAP_LOCKED)) return 0;
+  int result = range_map_reserve(&region->locks);
+  if (result == 0) {
+    result = platform_lock(page_address(region, first), (end - first) * region->page, false);
+  }
+  if (result == 0) range_map_set(&region->locks, first, end, LOCK_NOW);
+  return result;
+}
+
+static void forget(memmap_region *region, size_t first, size_t end) {
+  if (range_map_reserve(&region->protections) == 0)
+    range_map_set(&region->protections, first, end, 0);
+  if (range_map_reserve(&region->locks) == 0) range_map_set(&region->locks, first, end, 0);
+}
+
+/* pre: the lock is held. */
+static int resize_in_place(struct resizing *resizing) {
+  memmap_region *region = resizing->region;
+  size_t before = region->mapped / region->page, after = resizing->mapped / region->page;
+  uint64_t old_length = region->length_bytes;
+  int result = 0;
+  if (after > before) {
+    result = region_place(region, before, after);
+    if (result == 0) result = lock_added(region, before, after);
+  } else if (after < before) {
+    result = place_reservation(page_address(region, after), (before - after) * region->page,
+                               MEMMAP_NONE);
+    if (result) return result;
+  }
+  if (result == 0) result = set_object_size(resizing, old_length);
+  if (result) {
+    if (after > before) {
+      place_reservation(page_address(region, before), (after - before) * region->page,
+                        MEMMAP_NONE);
+      forget(region, before, after);
+    } else if (after < before) {
+      region_place(region, after, before);
+    }
+    return result;
+  }
+  if (after < before) forget(region, after, before);
+  region->mapped = resizing->mapped;
+  region->length_bytes = resizing->length;
+  return 0;
+}
+
+/* Where a region was, to go back to or to leave behind. */
+struct place { uintptr_t start; size_t mapped, reserved; };
+
+static struct place place_of(const memmap_region *region) {
+  return (struct place){region->start, region->mapped, region->reserved};
+}
+static void go_to(memmap_region *region, struct place place) {
+  region->start = place.start;
+  region->mapped = place.mapped;
+  region->reserved = place.reserved;
+}
+
+/* Fills the new range: the object again, or the pages of anonymous memory moved into it.
+ * pre: the lock is held and the region is at its new place. */
+static int fill_new_place(memmap_region *region, struct place old) {
+  size_t after = region->mapped / region->page, before = old.mapped / region->page;
+  size_t kept = after < before ? after : before;
+  if (region->fd >= 0) {
+    int result = after ? region_place(region, 0, after) : 0;
+    if (result == 0 && after > before) result = lock_added(region, before, after);
+    return result;
+  }
+  int result = after > kept ? region_place(region, kept, after) : 0;
+  if (result == 0 && after > kept) result = lock_added(region, kept, after);
+  /* One move for each run that protections, advice and locks have made a mapping of its own. */
+  size_t done = 0;
+  for (size_t stop; result == 0 && done < kept; done = stop) {
+    size_t by_advice, by_lock;
+    protection_at(region, done, &stop);
+    range_map_get(&region->advices, done, &by_advice);
+    range_map_get(&region->locks, done, &by_lock);
+    if (by_advice < stop) stop = by_advice;
+    if (by_lock < stop) stop = by_lock;
+    if (stop > kept) stop = kept;
+    result = platform_move(old.start + done * region->page, (stop - done) * region->page,
+                           page_address(region, done), true);
+    if (result) break;
+  }
+  if (result == 0) return 0;
+  /* Back again what has moved; the run that failed has not. */
+  for (size_t page = 0, stop; page < done; page = stop) {
+    protection_at(region, page, &stop);
+    if (stop > done) stop = done;
+    platform_move(page_address(region, page), (stop - page) * region->page,
+                  old.start + page * region->page, false);
+  }
+  return result;
+}
+
+/* Reserves the new range and makes it known, so that a fault in it finds the region. */
+static int reserve_new_place(memmap_region *region, size_t mapped, struct place *place) {
+  *place = (struct place){0, mapped, mapped};
+  if (!mapped) return 0;
+  size_t alignment = region->flags & MEMMAP_HUGE_TRANSPARENT ? TRANSPARENT_HUGE_BYTES : region->page;
+  int result = reserve_addresses(&place->start, mapped, alignment);
+  if (result) return result;
+  result = registry_add(place->start, place->start + mapped, region);
+  if (result) {
+    platform_unmap(place->start, mapped);
+    return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  }
+  return 0;
+}
+
+static void drop_place(struct place place) {
+  if (!place.mapped) return;
+  registry_remove(place.start);
+  platform_unmap(place.start, place.reserved);
+}
+
+static int resize_by_moving(struct resizing *resizing, memmap_region **former) {
+  memmap_region *region = resizing->region;
+  struct place old = place_of(region), new;
+  uint64_t old_length = region->length_bytes;
+  memmap_region *closed = NULL;
+  if (old.reserved) {
+    closed = region_make_closed(old.start, old.reserved, region->page);
+    if (!closed) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  }
+  int result = reserve_new_place(region, resizing->mapped, &new);
+  if (result) {
+    free(closed);
+    return result;
+  }
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  go_to(region, new);
+  result = fill_new_place(region, old);
+  if (result == 0) {
+    result = set_object_size(resizing, old_length);
+  }
+  if (result) {
+    go_to(region, old);
+    if (new.mapped > old.mapped) forget(region, old.mapped / region->page, new.mapped / region->page);
+    platform_lock_drop(&region->lock);
+    drop_place(new);
+    free(closed);
+    return result;
+  }
+  region->length_bytes = resizing->length;
+  if (new.mapped < old.mapped) forget(region, new.mapped / region->page, old.mapped / region->page);
+  if (old.reserved) place_reservation(old.start, old.reserved, MEMMAP_READ);
+  region->is_registered = new.mapped != 0;
+  platform_lock_drop(&region->lock);
+  if (closed) registry_assign(old.start, closed), closed->is_registered = true;
+  *former = closed;
+  return 0;
+}
+
+int memmap_resize(memmap_region *region, uint64_t length, memmap_region **former,
+                  struct memmap_facts *facts) {
+  *former = NULL;
+  if (length > (uint64_t)1 << 56) return memmap_failure(MEMMAP_CALL_MMAP, ENOMEM);
+  struct resizing resizing = {
+    .region = region, .length = length,
+    .mapped = length ? round_up(region->delta + length, region->page) : 0,
+  };
+  int result = check(&resizing, facts);
+  if (result) return result;
+  result = grow_object(&resizing);
+  if (result == 0 && region->has_capacity) {
+    platform_lock_take(&region->lock);
+    region_put_back(region);
+    result = resize_in_place(&resizing);
+    platform_lock_drop(&region->lock);
+  } else if (result == 0) {
+    result = resize_by_moving(&resizing, former);
+  }
+  if (result) give_blocks_back(&resizing);
+  memmap_describe(region, facts);
+  return result;
+}

@@ -1,0 +1,161 @@
+/*
+ * work.c - flush, prefetch and evict on threads of our own.
+ *
+ * libuv's pool has four threads, and file work that waits for a disk would keep them from every
+ * fs call of the program. So this pool is separate: threads start when there is more work than
+ * idle threads, and end after a while without any. Work goes in pieces, between which it can be
+ * cancelled and its progress seen.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "core/region.h"
+
+enum { THREADS_MAX = 4, IDLE_SECONDS = 5 };
+
+/* A piece is large enough that its overhead is not seen and small enough that a cancellation is
+ * answered in the time a disk needs for it. */
+#define PIECE_BYTES ((uint64_t)16 << 20)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
+static memmap_work *queue, *queue_end;
+static unsigned threads, idle;
+
+typedef int (*piece_function)(memmap_work *work, uint64_t offset, uint64_t length);
+
+static int in_pieces(memmap_work *work, piece_function function) {
+  for (uint64_t done = 0; done < work->length_bytes;) {
+    if (atomic_load(&work->cancelled)) return memmap_failure(MEMMAP_CALL_NONE, ECANCELED);
+    uint64_t left = work->length_bytes - done;
+    uint64_t length = left < PIECE_BYTES ? left : PIECE_BYTES;
+    int result = function(work, work->offset_bytes + done, length);
+    if (result) return result;
+    done += length;
+    atomic_store(&work->done_bytes, done);
+    if (work->progress) work->progress(work);
+  }
+  return 0;
+}
+
+static bool is_on_file(const memmap_region *region) {
+  return region->is_shared && region->object_kind == MEMMAP_OBJECT_FILE;
+}
+
+static int write_back(memmap_work *work, uint64_t offset, uint64_t length) {
+  const memmap_region *region = work->region;
+  int result = platform_write_back(region->fd, region->object_offset + region->delta + offset,
+                                   length);
+  /* Some file systems have no write-back of ranges; msync at the end does all of it. */
+  return memmap_errno(result) == EINVAL || memmap_errno(result) == ESPIPE ? 0 : result;
+}
+
+/* The data in pieces, then one msync for the rest: the metadata, and the disk's own cache. */
+static int flush(memmap_work *work) {
+  memmap_region *region = work->region;
+  int result = is_on_file(region) ? in_pieces(work, write_back) : 0;
+  if (result) return result;
+  return memmap_flush(region, work->offset_bytes, work->length_bytes, MEMMAP_SYNC,
+                      work->invalidate);
+}
+
+static int populate(memmap_work *work, uint64_t offset, uint64_t length) {
+  int result = memmap_advise(work->region, offset, length, MEMMAP_POPULATE_READ);
+  /* Before Linux 5.14, and for devices: tell the kernel and let it come. */
+  if (memmap_errno(result) == EINVAL) {
+    result = memmap_advise(work->region, offset, length, MEMMAP_WILLNEED);
+  }
+  return result;
+}
+
+/* The whole pages inside a range: what evict may touch. */
+static struct pages pages_inside(const memmap_region *region, uint64_t offset, uint64_t length) {
+  size_t first = round_up(region->delta + offset, region->page) / region->page;
+  uint64_t end = region->delta + offset + length;
+  bool is_last = offset + length == region->length_bytes;
+  size_t last_page = (is_last ? round_up(end, region->page) : round_down(end, region->page)) /
+                     region->page;
+  return (struct pages){first, last_page < first ? first : last_page};
+}
+
+static int put_out(memmap_work *work, uint64_t offset, uint64_t length) {
+  memmap_region *region = work->region;
+  struct pages pages = pages_inside(region, offset, length);
+  if (pages.first == pages.end) return 0;
+  uintptr_t address = page_address(region, pages.first);
+  size_t bytes = (pages.end - pages.first) * region->page;
+  if (!is_on_file(region)) return platform_advise(address, bytes, MEMMAP_PAGEOUT);
+  uint64_t at = region->object_offset + (uint64_t)pages.first * region->page;
+  /* The cache gives up only pages that are clean and in no page table. */
+  int result = region->access == MEMMAP_WRITE ? platform_write_back(region->fd, at, bytes) : 0;
+  if (result == 0) result = platform_advise(address, bytes, MEMMAP_DONTNEED);
+  if (result == 0) result = platform_drop_cache(region->fd, at, bytes);
+  return result;
+}
+
+static int evict(memmap_work *work) { return in_pieces(work, put_out); }
+
+static void run(memmap_work *work) {
+  switch (work->kind) {
+    case MEMMAP_WORK_FLUSH: work->result = flush(work); break;
+    case MEMMAP_WORK_PREFETCH: work->result = in_pieces(work, populate); break;
+    default: work->result = evict(work);
+  }
+}
+
+static memmap_work *await_work(void) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += IDLE_SECONDS;
+  pthread_mutex_lock(&lock);
+  idle++;
+  while (!queue && pthread_cond_timedwait(&arrived, &lock, &until) == 0) continue;
+  idle--;
+  memmap_work *work = queue;
+  if (work) queue = work->next;
+  if (!queue) queue_end = NULL;
+  if (!work) threads--;
+  pthread_mutex_unlock(&lock);
+  return work;
+}
+
+static void *work_on(void *unused) {
+  (void)unused;
+  for (memmap_work *work; (work = await_work());) {
+    if (atomic_load(&work->cancelled)) {
+      work->result = memmap_failure(MEMMAP_CALL_NONE, ECANCELED);
+    } else if (work->run) {
+      work->run(work);
+    } else {
+      run(work);
+    }
+    memmap_region *region = work->region;
+    work->done(work);
+    memmap_release_user(region, 0, 0);
+  }
+  return NULL;
+}
+
+int memmap_start(memmap_work *work) {
+  int result = 0;
+  work->next = NULL;
+  memmap_retain_user(work->region);
+  pthread_mutex_lock(&lock);
+  unsigned waiting = 1;
+  for (const memmap_work *each = queue; each; each = each->next) waiting++;
+  if (idle < waiting && threads < THREADS_MAX) {
+    result = platform_thread_start(work_on, NULL);
+    if (result == 0) threads++;
+    else if (threads > 0) result = 0; /* those there are will do */
+  }
+  if (result == 0) {
+    if (queue_end) queue_end->next = work;
+    else queue = work;
+    queue_end = work;
+    pthread_cond_signal(&arrived);
+  }
+  pthread_mutex_unlock(&lock);
+  if (result) memmap_release_user(work->region, 0, 0);
+  return result;
+}

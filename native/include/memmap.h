@@ -1,0 +1,246 @@
+/*
+ * memmap.h - the engine: what can be done with a mapping, without a word of JavaScript.
+ *
+ * Glossary
+ *   page        the unit of protection and faults of a mapping: the system's page, or the huge
+ *               page of a hugetlbfs file. Never a number in the code.
+ *   object      what is mapped: a file, a memfd, a device, or nothing (anonymous memory).
+ *   region      one mapping: a range of addresses, the object under it, and how to get back to
+ *               it after a fault. Counted twice: `users` keep its pages, `holders` its addresses.
+ *   user        a Mapping object or a piece of work in flight. When the last one goes, the pages
+ *               and the object are given back and the range becomes a closed reservation.
+ *   holder      whoever may still hold a pointer into the range: the users and every buffer that
+ *               was made over it. When the last one goes, the addresses are given back.
+ *   reservation a range that is ours and has no object: loads give zeros, stores are faults.
+ *   patch       a run of pages that the fault handler has replaced, until it is put back.
+ *   fault       what would have been a SIGBUS or SIGSEGV; counted by kind in its region.
+ *
+ * Common conditions
+ *   - Functions return 0, or a positive answer they describe, or a failure: a negative number of
+ *     which memmap_errno() and memmap_call() tell the errno and the system call that refused.
+ *   - `offset_bytes` and `length_bytes` of a range count from the first byte of the mapping and
+ *     lie inside it: pre: offset_bytes + length_bytes <= memmap_facts.length_bytes.
+ *   - Every function may be called by any thread that is a user of the region.
+ *   - No function touches the mapped memory itself, but memmap_read and memmap_write.
+ */
+#ifndef MEMMAP_H
+#define MEMMAP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct memmap_region memmap_region;
+
+/* The order is part of the contract with src/binding/native.ts. */
+enum memmap_access { MEMMAP_NONE = 0, MEMMAP_READ = 1, MEMMAP_WRITE = 2, MEMMAP_COPY = 3 };
+
+enum memmap_flags {
+  MEMMAP_CREATE = 1 << 0,     /* create the file where there is none, mode 0666 & ~umask */
+  MEMMAP_EXTEND = 1 << 1,     /* grow the file to hold the range, blocks allocated */
+  MEMMAP_NORESERVE = 1 << 2,  /* MAP_NORESERVE */
+  MEMMAP_POPULATE = 1 << 3,   /* all pages present before it returns */
+  MEMMAP_LOCKED = 1 << 4,     /* all pages locked, also those that resize adds */
+  MEMMAP_HUGE_TRANSPARENT = 1 << 5,
+  MEMMAP_SHARED_OBJECT = 1 << 6, /* anonymous memory on a memfd, sealed against shrinking */
+};
+
+/* Why a request cannot be met although no system call failed; positive answers of memmap_map
+ * and memmap_resize. memmap_facts.object_bytes then holds the size that was found. */
+enum memmap_refusal {
+  MEMMAP_OFFSET_BEHIND_END = 1,
+  MEMMAP_LENGTH_BEHIND_END = 2,
+  MEMMAP_LENGTH_NEEDED = 3,     /* a character device has no size */
+  MEMMAP_NOT_MAPPABLE = 4,      /* memmap_facts.object_kind says what it is */
+  MEMMAP_NOT_HUGE = 5,          /* huge pages asked of a file that is not on a hugetlbfs */
+  MEMMAP_NOT_RESIZABLE = 6,     /* a private copy, a device, or shared without capacity */
+  MEMMAP_OVER_CAPACITY = 7,
+};
+
+enum memmap_object_kind {
+  MEMMAP_OBJECT_NONE = 0, /* anonymous */
+  MEMMAP_OBJECT_FILE = 1,
+  MEMMAP_OBJECT_CHARACTER_DEVICE = 2,
+  MEMMAP_OBJECT_BLOCK_DEVICE = 3,
+  MEMMAP_OBJECT_DIRECTORY = 4,
+  MEMMAP_OBJECT_PIPE = 5,
+  MEMMAP_OBJECT_SOCKET = 6,
+  MEMMAP_OBJECT_OTHER = 7,
+};
+
+struct memmap_request {
+  const char *path;        /* NULL: use fd */
+  int fd;                  /* duplicated; -1 with no path: anonymous memory */
+  enum memmap_access access;
+  uint32_t flags;          /* enum memmap_flags */
+  uint64_t offset_bytes;   /* in the object; any byte */
+  int64_t length_bytes;    /* -1: to the end of the object */
+  uint64_t capacity_bytes; /* 0: none */
+  uint64_t address;        /* 0: anywhere; else exactly there or EEXIST */
+  unsigned huge_shift;     /* 0, or log2 of the huge page's size */
+};
+
+struct memmap_facts {
+  uint64_t address;      /* of the first byte; 0 for an empty mapping */
+  uint64_t length_bytes;
+  uint64_t capacity_bytes; /* bytes that resize can reach without moving; 0: none */
+  uint64_t page_bytes;
+  uint64_t object_bytes; /* the size of the object when it was last looked at */
+  int object_kind;
+  int fd;                /* the region's own, close-on-exec; -1: none */
+};
+
+/* Prepares the process: page size, signal handlers, fault reporter. Idempotent. */
+int memmap_initialize(void);
+size_t memmap_page_bytes(void);
+
+/* Failures carry the call as well as the errno, because most functions make several calls, and
+ * because thread-local state may not be touched in a signal handler. */
+enum memmap_call_name {
+  MEMMAP_CALL_NONE, MEMMAP_CALL_CLOSE, MEMMAP_CALL_EVENTFD, MEMMAP_CALL_FALLOCATE,
+  MEMMAP_CALL_FCNTL, MEMMAP_CALL_FSTAT, MEMMAP_CALL_FTRUNCATE, MEMMAP_CALL_IOCTL,
+  MEMMAP_CALL_MADVISE, MEMMAP_CALL_MALLOC, MEMMAP_CALL_MEMFD_CREATE, MEMMAP_CALL_MINCORE,
+  MEMMAP_CALL_MLOCK, MEMMAP_CALL_MLOCKALL, MEMMAP_CALL_MMAP, MEMMAP_CALL_MPROTECT,
+  MEMMAP_CALL_MREMAP, MEMMAP_CALL_MSYNC, MEMMAP_CALL_MUNLOCK, MEMMAP_CALL_MUNLOCKALL,
+  MEMMAP_CALL_MUNMAP, MEMMAP_CALL_OPEN, MEMMAP_CALL_POSIX_FADVISE, MEMMAP_CALL_PTHREAD_CREATE,
+  MEMMAP_CALL_PWRITE, MEMMAP_CALL_SIGACTION, MEMMAP_CALL_SYNC_FILE_RANGE,
+};
+static inline int memmap_failure(enum memmap_call_name call, int error) {
+  return -(error | (int)call << 12);
+}
+static inline int memmap_errno(int failure) { return -failure & 0xfff; }
+const char *memmap_call(int failure);
+
+/* -- life ------------------------------------------------------------------------------------ */
+
+/* Makes a region with one user. post: on any failure the file is as it was before. */
+int memmap_map(const struct memmap_request *request, memmap_region **region,
+               struct memmap_facts *facts);
+void memmap_describe(const memmap_region *region, struct memmap_facts *facts);
+/* Looks at the object again and returns its size in bytes, or a failure. */
+int64_t memmap_object_bytes(const memmap_region *region);
+
+/* Moves a fresh region onto memory that somebody else owns and will free, page-aligned and at
+ * least as long as the region's reservation. When the region ends, ordinary zeroed memory is left
+ * there. pre: no views, no patches, `over` is not used by anyone. */
+int memmap_move_onto(memmap_region *region, void *over);
+
+/* Grows or shrinks mapping and object, all or nothing. When the pages had to move to other
+ * addresses, *former receives the old range as a closed region with one holder, else NULL. */
+int memmap_resize(memmap_region *region, uint64_t length_bytes, memmap_region **former,
+                  struct memmap_facts *facts);
+
+void memmap_retain_user(memmap_region *region);
+/* When the last user goes, pages and object are given back; of the addresses, those that any user
+ * asked to keep (bytes from the first page; end 0: none) stay reserved until the last holder
+ * goes. */
+void memmap_release_user(memmap_region *region, uint64_t keep_first_bytes,
+                         uint64_t keep_end_bytes);
+void memmap_retain_holder(memmap_region *region);
+void memmap_release_holder(memmap_region *region);
+bool memmap_is_closed(const memmap_region *region);
+
+/* -- copies that never fault ------------------------------------------------------------------- */
+
+struct memmap_copied {
+  uint64_t bytes;
+  int fault; /* enum memmap_fault_kind of what ended it early; MEMMAP_FAULT_KINDS: nothing did */
+};
+struct memmap_copied memmap_read(memmap_region *region, uint64_t offset_bytes, void *target,
+                                 size_t length_bytes);
+struct memmap_copied memmap_write(memmap_region *region, uint64_t offset_bytes,
+                                  const void *source, size_t length_bytes);
+
+/* -- operations on ranges; rounded outwards to pages, but where it is said -------------------- */
+
+enum memmap_sync { MEMMAP_SYNC = 0, MEMMAP_ASYNC = 1, MEMMAP_SYNC_NOTHING = 2 };
+int memmap_flush(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                 enum memmap_sync mode, bool invalidate);
+
+/* The order is part of the contract with src/mapping/advice.ts. */
+enum memmap_advice {
+  MEMMAP_NORMAL, MEMMAP_RANDOM, MEMMAP_SEQUENTIAL, MEMMAP_WILLNEED, MEMMAP_HUGEPAGE,
+  MEMMAP_NOHUGEPAGE, MEMMAP_COLD, MEMMAP_PAGEOUT, MEMMAP_DONTFORK, MEMMAP_DOFORK,
+  MEMMAP_DONTDUMP, MEMMAP_DODUMP, MEMMAP_MERGEABLE, MEMMAP_UNMERGEABLE,
+  /* what destroys data; on whole pages only */
+  MEMMAP_DONTNEED, MEMMAP_FREE, MEMMAP_REMOVE,
+  /* the engine's own */
+  MEMMAP_POPULATE_READ, MEMMAP_POPULATE_WRITE,
+};
+int memmap_advise(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                  enum memmap_advice advice);
+
+/* 1 a page in memory, 0 not, one byte a page from the page that holds offset_bytes on.
+ * Returns 1 where the kernel would not tell the truth to this user: `pages` is then unset. */
+int memmap_residency(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                     unsigned char *pages, size_t page_count);
+
+/* Rounded outwards. post: on failure exactly the pages that were locked before are locked. */
+int memmap_lock(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                bool on_fault);
+int memmap_unlock(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes);
+int memmap_lock_all(bool current, bool future, bool on_fault);
+int memmap_unlock_all(void);
+
+/* pre: offset_bytes and the end are page-aligned, or the end of the mapping.
+ * post: on failure every page has the protection it had. */
+int memmap_protect(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                   enum memmap_access protection);
+/* The protection of the page that holds offset_bytes; *end_bytes is where it ends. */
+enum memmap_access memmap_protection(memmap_region *region, uint64_t offset_bytes,
+                                     uint64_t *end_bytes);
+
+/* -- work off the calling thread ----------------------------------------------------------------- */
+
+enum memmap_work_kind { MEMMAP_WORK_FLUSH = 0, MEMMAP_WORK_PREFETCH = 1, MEMMAP_WORK_EVICT = 2 };
+
+typedef struct memmap_work memmap_work;
+struct memmap_work {
+  /* set by the caller before memmap_start */
+  int kind;
+  memmap_region *region;
+  uint64_t offset_bytes, length_bytes;
+  bool invalidate;
+  void (*run)(memmap_work *work);      /* NULL: what `kind` says */
+  void (*progress)(memmap_work *work); /* on the worker's thread; may be NULL */
+  void (*done)(memmap_work *work);     /* on the worker's thread, last; owns `work` again */
+  /* the engine's */
+  _Atomic(uint64_t) done_bytes;
+  _Atomic(bool) cancelled;
+  int result; /* 0 or a failure */
+  memmap_work *next;
+};
+/* Runs `work` on a thread of the engine's own, in pieces between which it looks at `cancelled`
+ * (post: the errno of result is ECANCELED). The region gains a user until `done` was called. */
+int memmap_start(memmap_work *work);
+
+/* -- faults ------------------------------------------------------------------------------------ */
+
+/* The order is part of the contract with src/mapping/fault.ts. */
+enum memmap_fault_kind {
+  MEMMAP_FAULT_TRUNCATED, MEMMAP_FAULT_READ_ONLY, MEMMAP_FAULT_NO_ACCESS, MEMMAP_FAULT_IO,
+  MEMMAP_FAULT_CLOSED, MEMMAP_FAULT_KINDS,
+};
+
+struct memmap_fault {
+  uint64_t count;    /* faults since the last look; 0: none of this kind */
+  uint64_t order;    /* of the first, in the process */
+  uint64_t address;  /* of the first */
+  uint64_t offset_bytes; /* of the first, in the object */
+  int64_t thread;    /* the system's number of the thread of the first */
+  int access;        /* enum memmap_access: MEMMAP_READ, MEMMAP_WRITE, MEMMAP_NONE unknown */
+  int detail;        /* the signal's si_code */
+};
+
+/* True when faults wait to be collected. */
+bool memmap_has_faults(const memmap_region *region);
+/* Puts every patch back and then moves the records into faults[MEMMAP_FAULT_KINDS].
+ * Returns how many kinds have a count. */
+int memmap_collect(memmap_region *region, struct memmap_fault *faults);
+/* Called on a thread of the engine's own after faults have happened somewhere. */
+void memmap_on_fault(void (*listener)(void));
+/* 1 when a handler that was installed after ours has taken SIGBUS or SIGSEGV away. */
+int memmap_handlers_lost(void);
+
+#endif
