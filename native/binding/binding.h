@@ -1,0 +1,137 @@
+/*
+ * binding.h - the glue between JavaScript and the engine: arguments in, results out, a failure to
+ * an Error with errno and syscall. No system call and no decision about a mapping is made here.
+ *
+ * Arguments were checked in TypeScript; here they are only taken. What is kept per environment
+ * (the main thread and each worker has one):
+ *
+ *   handle   one Mapping object: a user of a region, wrapped in the object. It is freed when the
+ *            object is closed or collected and none of its views is left.
+ *   view     one ArrayBuffer over a region: a holder of it, until both the object is collected and
+ *            its memory is released. Either may come first: native code keeps the object while it
+ *            uses the memory, ArrayBuffer.transfer() keeps the memory and drops the object.
+ */
+#ifndef MEMMAP_BINDING_H
+#define MEMMAP_BINDING_H
+
+#include <node_api.h>
+#include <pthread.h>
+
+#include "memmap.h"
+
+struct handle;
+
+struct environment {
+  napi_env env;
+  napi_ref facts_buffer;
+  double *facts;              /* shared with TypeScript; see enum fact */
+  struct handle *handles;
+  size_t work_count;          /* not yet answered */
+  napi_ref on_fault;
+  /* Guarded by `lock`, because other threads call in: */
+  pthread_mutex_t lock;
+  napi_threadsafe_function answers, faults; /* NULL when the environment has ended */
+  size_t references;          /* the environment itself and each piece of work */
+  struct environment *next;   /* in the list of fault.c */
+};
+
+/* The order is part of the contract with src/binding/native.ts. */
+enum fact {
+  FACT_LENGTH, FACT_CAPACITY, FACT_PAGE, FACT_OBJECT_BYTES, FACT_OBJECT_KIND, FACT_FD, FACT_KIND,
+  FACT_END, FACT_ADDRESS, FACT_COUNT,
+};
+
+struct view {
+  struct handle *handle;
+  memmap_region *region;
+  uint64_t first, end; /* bytes from the region's first page */
+  uint64_t offset, length; /* bytes of the mapping */
+  napi_ref object;     /* weak */
+  bool is_collected, is_released;
+  struct view *next, *previous;
+};
+
+struct handle {
+  struct environment *environment;
+  memmap_region *region;
+  napi_ref object;     /* weak: the Mapping */
+  napi_ref pin;        /* strong: the SharedArrayBuffer whose memory is the region's; or NULL */
+  struct view *views;
+  bool is_open, is_wrapped, is_whole_shared;
+  struct handle *next, *previous;
+};
+
+/* arguments.c */
+enum { ARGUMENTS_MAX = 12 };
+struct call {
+  napi_env env;
+  struct environment *environment;
+  napi_value arguments[ARGUMENTS_MAX];
+};
+struct call take_call(napi_env env, napi_callback_info info);
+double take_number(const struct call *call, int index);
+uint64_t take_bytes(const struct call *call, int index);
+bool take_boolean(const struct call *call, int index);
+/* NULL and length 0 where it is not a typed array. */
+void *take_bytes_view(const struct call *call, int index, size_t *length);
+/* The handle of the Mapping; NULL and an exception when it is closed. */
+struct handle *take_handle(const struct call *call, int index);
+napi_value give_number(napi_env env, double value);
+napi_value give_boolean(napi_env env, bool value);
+/* A failure becomes an Error with errno (negative, as in Node) and syscall; thrown. */
+napi_value make_failure(napi_env env, int failure);
+napi_value throw_failure(napi_env env, int failure);
+/* NULL and an exception for a failure, else the number. */
+napi_value give_result(napi_env env, int result);
+
+/* handle.c */
+napi_value binding_map(napi_env env, napi_callback_info info);
+napi_value binding_resize(napi_env env, napi_callback_info info);
+napi_value binding_close(napi_env env, napi_callback_info info);
+napi_value binding_object_bytes(napi_env env, napi_callback_info info);
+void handle_free_if_done(struct handle *handle);
+void give_facts(struct environment *environment, const struct memmap_facts *facts);
+
+/* buffer.c */
+napi_value binding_buffer(napi_env env, napi_callback_info info);
+napi_value binding_shared_buffer(napi_env env, napi_callback_info info);
+napi_value binding_move_onto(napi_env env, napi_callback_info info);
+napi_value binding_hold(napi_env env, napi_callback_info info);
+napi_value binding_detach(napi_env env, napi_callback_info info);
+napi_value binding_read(napi_env env, napi_callback_info info);
+napi_value binding_write(napi_env env, napi_callback_info info);
+/* Detaches every view that reaches behind `length` bytes of the mapping. */
+void detach_views(struct handle *handle, uint64_t length);
+/* What of the region live views may still point into. */
+void views_hull(const struct handle *handle, uint64_t *first, uint64_t *end);
+/* Makes the views of the handle holders of another region, which has their addresses now. */
+void move_views(struct handle *handle, memmap_region *to);
+
+/* range.c */
+napi_value binding_flush(napi_env env, napi_callback_info info);
+napi_value binding_advise(napi_env env, napi_callback_info info);
+napi_value binding_residency(napi_env env, napi_callback_info info);
+napi_value binding_lock(napi_env env, napi_callback_info info);
+napi_value binding_unlock(napi_env env, napi_callback_info info);
+napi_value binding_lock_all(napi_env env, napi_callback_info info);
+napi_value binding_unlock_all(napi_env env, napi_callback_info info);
+napi_value binding_protect(napi_env env, napi_callback_info info);
+napi_value binding_protection(napi_env env, napi_callback_info info);
+
+/* work.c */
+napi_value binding_start(napi_env env, napi_callback_info info);
+napi_value binding_cancel(napi_env env, napi_callback_info info);
+int work_environment_start(struct environment *environment);
+
+/* fault.c */
+napi_value binding_watch(napi_env env, napi_callback_info info);
+napi_value binding_has_faults(napi_env env, napi_callback_info info);
+napi_value binding_collect(napi_env env, napi_callback_info info);
+napi_value binding_faulted(napi_env env, napi_callback_info info);
+napi_value binding_handlers_lost(napi_env env, napi_callback_info info);
+
+/* module.c */
+void environment_release(struct environment *environment);
+void fault_environment_end(struct environment *environment);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * fault.c - faults on their way to JavaScript.
+ *
+ * The engine tells on a thread of its own that something faulted; every environment that watches
+ * is called on its own thread and looks through its open handles.
+ */
+#include "binding/binding.h"
+
+static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct environment *watchers;
+
+static void on_fault(void) {
+  pthread_mutex_lock(&watchers_lock);
+  for (struct environment *each = watchers; each; each = each->next) {
+    pthread_mutex_lock(&each->lock);
+    if (each->faults) napi_call_threadsafe_function(each->faults, NULL, napi_tsfn_nonblocking);
+    pthread_mutex_unlock(&each->lock);
+  }
+  pthread_mutex_unlock(&watchers_lock);
+}
+
+/* watch(callback): callback() is called on the event loop after faults; once an environment. */
+napi_value binding_watch(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct environment *environment = call.environment;
+  if (environment->faults) return NULL;
+  napi_value name;
+  napi_create_string_utf8(env, "memmap fault", NAPI_AUTO_LENGTH, &name);
+  if (napi_create_threadsafe_function(env, call.arguments[0], NULL, name, 0, 1, NULL, NULL, NULL,
+                                      NULL, &environment->faults) != napi_ok) {
+    napi_throw_error(env, NULL, "Cannot watch for faults");
+    return NULL;
+  }
+  napi_unref_threadsafe_function(env, environment->faults);
+  pthread_mutex_lock(&watchers_lock);
+  environment->next = watchers;
+  watchers = environment;
+  pthread_mutex_unlock(&watchers_lock);
+  memmap_on_fault(on_fault);
+  return NULL;
+}
+
+void fault_environment_end(struct environment *environment) {
+  pthread_mutex_lock(&watchers_lock);
+  for (struct environment **each = &watchers; *each; each = &(*each)->next) {
+    if (*each != environment) continue;
+    *each = environment->next;
+    break;
+  }
+  pthread_mutex_unlock(&watchers_lock);
+}
+
+/* hasFaults(mapping): of an open one */
+napi_value binding_has_faults(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  return handle ? give_boolean(env, memmap_has_faults(handle->region)) : NULL;
+}
+
+/* A closed mapping, and one that has moved, can still be stored into through its old buffers. */
+static memmap_region *next_faulted(struct handle *handle) {
+  if (handle->is_open && memmap_has_faults(handle->region)) return handle->region;
+  for (struct view *view = handle->views; view; view = view->next) {
+    if (memmap_has_faults(view->region)) return view->region;
+  }
+  return NULL;
+}
+
+static napi_value give_fault(napi_env env, int kind, const struct memmap_fault *fault) {
+  napi_value entry, address;
+  const double values[] = {kind, (double)fault->count, (double)fault->order, 0,
+                           (double)fault->offset_bytes, (double)fault->thread, fault->access,
+                           fault->detail};
+  napi_create_array_with_length(env, sizeof(values) / sizeof(*values), &entry);
+  for (uint32_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+    napi_set_element(env, entry, i, give_number(env, values[i]));
+  }
+  napi_create_bigint_uint64(env, fault->address, &address);
+  napi_set_element(env, entry, 3, address);
+  return entry;
+}
+
+/* collect(mapping): [[kind, count, order, address, offset, thread, access, detail], ...]; also of
+ * a closed mapping */
+napi_value binding_collect(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  void *handle = NULL;
+  napi_value result;
+  uint32_t count = 0;
+  napi_create_array(env, &result);
+  if (napi_unwrap(env, call.arguments[0], &handle) != napi_ok) return result;
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+  for (memmap_region *region; (region = next_faulted(handle));) {
+    memmap_collect(region, faults);
+    for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
+      if (faults[kind].count == 0) continue;
+      napi_set_element(env, result, count++, give_fault(env, kind, &faults[kind]));
+    }
+  }
+  return result;
+}
+
+/* faulted(): the Mapping objects of this environment that have faults waiting */
+napi_value binding_faulted(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  napi_value result, object;
+  uint32_t count = 0;
+  napi_create_array(env, &result);
+  for (struct handle *each = call.environment->handles; each; each = each->next) {
+    if (!each->is_wrapped || !next_faulted(each)) continue;
+    object = NULL;
+    napi_get_reference_value(env, each->object, &object);
+    if (object) napi_set_element(env, result, count++, object);
+  }
+  return result;
+}
+
+napi_value binding_handlers_lost(napi_env env, napi_callback_info info) {
+  (void)info;
+  return give_boolean(env, memmap_handlers_lost());
+}

@@ -1,0 +1,156 @@
+/*
+ * handle.c - the life of a Mapping object.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "binding/binding.h"
+
+void give_facts(struct environment *environment, const struct memmap_facts *facts) {
+  double *to = environment->facts;
+  to[FACT_LENGTH] = (double)facts->length_bytes;
+  to[FACT_CAPACITY] = (double)facts->capacity_bytes;
+  to[FACT_PAGE] = (double)facts->page_bytes;
+  to[FACT_OBJECT_BYTES] = (double)facts->object_bytes;
+  to[FACT_OBJECT_KIND] = facts->object_kind;
+  to[FACT_FD] = facts->fd;
+  to[FACT_ADDRESS] = (double)facts->address; /* exact: below 2^53 */
+}
+
+static void link_handle(struct handle *handle) {
+  struct environment *environment = handle->environment;
+  handle->next = environment->handles;
+  handle->previous = NULL;
+  if (handle->next) handle->next->previous = handle;
+  environment->handles = handle;
+}
+
+static void unlink_handle(struct handle *handle) {
+  if (handle->previous) handle->previous->next = handle->next;
+  else handle->environment->handles = handle->next;
+  if (handle->next) handle->next->previous = handle->previous;
+}
+
+void handle_free_if_done(struct handle *handle) {
+  if (handle->is_open || handle->is_wrapped || handle->views) return;
+  unlink_handle(handle);
+  if (handle->pin) napi_delete_reference(handle->environment->env, handle->pin);
+  free(handle);
+}
+
+static void handle_close(struct handle *handle) {
+  uint64_t first = 0, end = 0;
+  memmap_region *region = handle->region;
+  handle->is_open = false;
+  detach_views(handle, 0);
+  views_hull(handle, &first, &end);
+  if (handle->is_whole_shared) first = 0, end = UINT64_MAX >> 1;
+  memmap_release_user(region, first, end);
+}
+
+/* The Mapping was collected, or its environment ends. */
+static void on_mapping_collected(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  struct handle *handle = data;
+  handle->is_wrapped = false;
+  if (handle->is_open) handle_close(handle);
+  handle_free_if_done(handle);
+}
+
+static struct handle *handle_make(const struct call *call, napi_value object,
+                                  memmap_region *region) {
+  struct handle *handle = calloc(1, sizeof(*handle));
+  if (!handle) return NULL;
+  handle->environment = call->environment;
+  handle->region = region;
+  if (napi_wrap(call->env, object, handle, on_mapping_collected, NULL, &handle->object) !=
+      napi_ok) {
+    free(handle);
+    return NULL;
+  }
+  handle->is_open = handle->is_wrapped = true;
+  link_handle(handle);
+  return handle;
+}
+
+/* map(mapping, path | fd | undefined, access, offset, length, capacity, flags, hugeShift,
+ *     address): 0 or a refusal; the facts are set either way. */
+napi_value binding_map(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct memmap_request request = {
+    .fd = -1,
+    .access = (enum memmap_access)take_number(&call, 2),
+    .offset_bytes = take_bytes(&call, 3),
+    .length_bytes = (int64_t)take_number(&call, 4),
+    .capacity_bytes = take_bytes(&call, 5),
+    .flags = (uint32_t)take_number(&call, 6),
+    .huge_shift = (unsigned)take_number(&call, 7),
+  };
+  bool lossless;
+  napi_get_value_bigint_uint64(env, call.arguments[8], &request.address, &lossless);
+  char stack_path[512], *path = NULL;
+  size_t length = 0;
+  napi_valuetype type;
+  napi_typeof(env, call.arguments[1], &type);
+  if (type == napi_number) {
+    request.fd = (int)take_number(&call, 1);
+  } else if (type == napi_string) {
+    napi_get_value_string_utf8(env, call.arguments[1], stack_path, sizeof(stack_path), &length);
+    request.path = stack_path;
+    if (length + 1 >= sizeof(stack_path)) {
+      napi_get_value_string_utf8(env, call.arguments[1], NULL, 0, &length);
+      path = malloc(length + 1);
+      if (!path) return throw_failure(env, memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM));
+      napi_get_value_string_utf8(env, call.arguments[1], path, length + 1, &length);
+      request.path = path;
+    }
+  }
+  memmap_region *region = NULL;
+  struct memmap_facts facts = {.fd = -1};
+  int result = memmap_map(&request, &region, &facts);
+  free(path);
+  give_facts(call.environment, &facts);
+  if (result == 0 && !handle_make(&call, call.arguments[0], region)) {
+    memmap_release_user(region, 0, 0);
+    result = memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  }
+  return give_result(env, result);
+}
+
+/* resize(mapping, length): 0 or a refusal. Views that lose their memory are detached. */
+napi_value binding_resize(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  memmap_region *former = NULL;
+  struct memmap_facts facts = {.fd = -1};
+  uint64_t length = take_bytes(&call, 1);
+  int result = memmap_resize(handle->region, length, &former, &facts);
+  if (result == 0) {
+    detach_views(handle, facts.capacity_bytes ? length : 0);
+    if (former) {
+      move_views(handle, former);
+      memmap_release_holder(former);
+    }
+  }
+  give_facts(call.environment, &facts);
+  return give_result(env, result);
+}
+
+/* close(mapping) */
+napi_value binding_close(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  handle_close(handle);
+  return NULL;
+}
+
+/* objectBytes(mapping): the size of what is mapped, looked at now */
+napi_value binding_object_bytes(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  int64_t size = memmap_object_bytes(handle->region);
+  return size < 0 ? throw_failure(env, (int)size) : give_number(env, (double)size);
+}
