@@ -1,0 +1,142 @@
+/**
+ * The addon's functions as TypeScript sees them. The names and numbers mirror
+ * native/include/memmap.h and native/binding/binding.h; arguments were checked by the caller.
+ */
+import { load } from './load.ts';
+
+/** `enum memmap_access` */
+export const Access = { none: 0, read: 1, write: 2, copy: 3 } as const;
+/** `enum memmap_flags` */
+export const Flag = {
+  create: 1,
+  extend: 2,
+  noReserve: 4,
+  populate: 8,
+  locked: 16,
+  hugeTransparent: 32,
+  sharedObject: 64,
+} as const;
+/** `enum memmap_refusal` */
+export const Refusal = {
+  offsetBehindEnd: 1,
+  lengthBehindEnd: 2,
+  lengthNeeded: 3,
+  notMappable: 4,
+  notHuge: 5,
+  notResizable: 6,
+  overCapacity: 7,
+} as const;
+/** `enum memmap_object_kind` */
+export const objectKinds = [
+  'anonymous memory',
+  'file',
+  'character device',
+  'block device',
+  'directory',
+  'pipe',
+  'socket',
+  'special file',
+] as const;
+/** `enum memmap_advice` */
+export const advices = [
+  'normal',
+  'random',
+  'sequential',
+  'willneed',
+  'hugepage',
+  'nohugepage',
+  'cold',
+  'pageout',
+  'dontfork',
+  'dofork',
+  'dontdump',
+  'dodump',
+  'mergeable',
+  'unmergeable',
+  'dontneed',
+  'free',
+  'remove',
+] as const;
+/** `enum memmap_sync` */
+export const Sync = { sync: 0, async: 1, nothing: 2 } as const;
+/** `enum memmap_work_kind` */
+export const Work = { flush: 0, prefetch: 1, evict: 2 } as const;
+/** `enum memmap_fault_kind`; the last says that there was none. */
+export const faultCodes = [
+  'ERR_MEMMAP_TRUNCATED',
+  'ERR_MEMMAP_READ_ONLY',
+  'ERR_MEMMAP_NO_ACCESS',
+  'ERR_MEMMAP_IO',
+  'ERR_MEMMAP_CLOSED',
+] as const;
+/** `enum fact` */
+export const Fact = {
+  length: 0,
+  capacity: 1,
+  page: 2,
+  objectBytes: 3,
+  objectKind: 4,
+  fd: 5,
+  kind: 6,
+  end: 7,
+  address: 8,
+} as const;
+
+/** kind, count, order, address, offset in the object, thread, access, the signal's si_code */
+export type FaultRecord = [number, number, number, bigint, number, number, number, number];
+/** A piece of work in flight. */
+export type Task = object & { readonly __task: never };
+/** The error of a refused system call. */
+export type NativeFailure = Error & { errno: number; syscall: string };
+
+export interface Native {
+  /** Answers of the last call; see {@link Fact}. */
+  readonly facts: Float64Array;
+  readonly pageBytes: number;
+  map(
+    mapping: object,
+    target: string | number | undefined,
+    access: number,
+    offset: number,
+    length: number,
+    capacity: number,
+    flags: number,
+    hugeShift: number,
+    address: bigint,
+  ): number;
+  resize(mapping: object, length: number): number;
+  close(mapping: object): void;
+  objectBytes(mapping: object): number;
+  buffer(mapping: object, offset: number, length: number): Buffer<ArrayBuffer>;
+  sharedBuffer(mapping: object, length: number): SharedArrayBuffer | undefined;
+  moveOnto(mapping: object, view: Uint8Array, pin: SharedArrayBuffer): number;
+  hold(mapping: object, buffer: SharedArrayBuffer): void;
+  read(mapping: object, offset: number, target: Uint8Array): number;
+  write(mapping: object, offset: number, source: Uint8Array): number;
+  flush(mapping: object, offset: number, length: number, mode: number, invalidate: boolean): void;
+  advise(mapping: object, offset: number, length: number, advice: number): void;
+  residency(mapping: object, offset: number, length: number, pages: Uint8Array): number;
+  lock(mapping: object, offset: number, length: number, onFault: boolean): void;
+  unlock(mapping: object, offset: number, length: number): void;
+  lockAll(current: boolean, future: boolean, onFault: boolean): void;
+  unlockAll(): void;
+  protect(mapping: object, offset: number, length: number, protection: number): void;
+  protection(mapping: object, offset: number): number;
+  start(
+    mapping: object,
+    kind: number,
+    offset: number,
+    length: number,
+    invalidate: boolean,
+    hasProgress: boolean,
+    callback: (error: NativeFailure | undefined, doneBytes: number, isDone: boolean) => void,
+  ): Task;
+  cancel(task: Task): void;
+  watch(callback: () => void): void;
+  hasFaults(mapping: object): boolean;
+  collect(mapping: object): FaultRecord[];
+  faulted(): object[];
+  handlersLost(): boolean;
+}
+
+export const native: Native = load() as Native;

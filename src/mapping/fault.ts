@@ -1,0 +1,127 @@
+/**
+ * Faults on their way to the user.
+ *
+ * Each is delivered once: thrown by the `guard` it happened in, else by the first of `check()` or a
+ * method that makes a system call, else as the `'fault'` event on the next turn of the event loop,
+ * which without a listener is an uncaught exception. What is still undelivered when the process
+ * ends is printed, and the exit code is not 0.
+ */
+import { type FaultRecord, faultCodes, native } from '../binding/native.ts';
+import { FaultError } from '../core/errors.ts';
+
+/** What of a mapping is needed to tell about its faults. */
+export interface FaultSource {
+  readonly path: string | null;
+  listenerCount(event: 'fault'): number;
+  emit(event: 'fault', error: FaultError): boolean;
+}
+
+const accesses = ['unknown', 'read', 'write'] as const;
+
+const states: Record<(typeof faultCodes)[number], { state: string; hint: string }> = {
+  ERR_MEMMAP_TRUNCATED: {
+    state: 'the bytes lie behind the end of the file, which was cut or has not grown there yet',
+    hint: 'loads gave zeros and stores were thrown away; resize() the mapping to the file, or seal it',
+  },
+  ERR_MEMMAP_READ_ONLY: {
+    state: 'the pages are read-only, and the store was thrown away',
+    hint: "map with access 'write' or 'copy', or use withAccess('write', fn)",
+  },
+  ERR_MEMMAP_NO_ACCESS: {
+    state: "the pages are protected 'none'; loads gave zeros and stores were thrown away",
+    hint: "protect('read', range) or protect('write', range) before touching them",
+  },
+  ERR_MEMMAP_IO: {
+    state: 'the system could not provide the page: the disk is full or failed',
+    hint: 'free space or look at the kernel log; map with extend: true so that blocks exist before the store',
+  },
+  ERR_MEMMAP_CLOSED: {
+    state: 'the mapping was closed, and the store was thrown away',
+    hint: 'close() only after the last use of its buffers, in every worker',
+  },
+};
+
+function describe(source: FaultSource, record: FaultRecord): FaultError {
+  const [kind, count, , address, offset, thread, access] = record;
+  const code = faultCodes[kind] as (typeof faultCodes)[number];
+  const { state, hint } = states[code];
+  const done = accesses[access] ?? 'unknown';
+  const verb = done === 'unknown' ? 'access' : done;
+  const what = source.path ?? 'memory';
+  const message = `Cannot ${verb} byte ${offset} of ${what}: ${state}`;
+  return new FaultError(code, message, {
+    path: source.path ?? undefined,
+    hint,
+    offset,
+    address,
+    access: done,
+    thread,
+    count,
+  });
+}
+
+/** Collects what waits for a mapping: the first fault, with the others in `others`. */
+export function takeFaults(source: FaultSource): FaultError | undefined {
+  const records = native.collect(source).sort((a, b) => a[2] - b[2]);
+  const [first, ...others] = records.map((record) => describe(source, record));
+  if (first && others.length > 0) Object.defineProperty(first, 'others', { value: others });
+  return first;
+}
+
+/** Faults that were collected but wait for their turn; told at exit if it does not come. */
+const waiting = new Set<FaultError>();
+
+function deliver(source: FaultSource, error: FaultError): void {
+  waiting.delete(error);
+  if (source.listenerCount('fault') > 0) source.emit('fault', error);
+  else throw error;
+}
+
+/** Hands a fault to the event on the next turn of the event loop. */
+export function deliverLater(source: FaultSource, error: FaultError): void {
+  waiting.add(error);
+  // A throw here is an uncaught exception, as for an 'error' event that nobody listens to.
+  process.nextTick(deliver, source, error);
+}
+
+function deliverAll(): void {
+  for (const source of native.faulted() as FaultSource[]) {
+    const error = takeFaults(source);
+    if (error) deliverLater(source, error);
+  }
+}
+
+function tellAtExit(): void {
+  const undelivered = [...waiting];
+  for (const source of native.faulted() as FaultSource[]) {
+    const error = takeFaults(source);
+    if (error) undelivered.push(error);
+  }
+  for (const error of undelivered) {
+    process.stderr.write(`memmap: undelivered fault: ${error.code}: ${error.message}\n`);
+    for (const other of error.others) {
+      process.stderr.write(`memmap: undelivered fault: ${other.code}: ${other.message}\n`);
+    }
+  }
+  if (undelivered.length > 0 && !process.exitCode) process.exitCode = 1;
+}
+
+let isWatching = false;
+let isWarned = false;
+
+/** Called when a mapping is made: the first time, listens for faults in this environment. */
+export function watchFaults(): void {
+  if (!isWatching) {
+    isWatching = true;
+    native.watch(deliverAll);
+    process.on('exit', tellAtExit);
+  }
+  if (!isWarned && native.handlersLost()) {
+    isWarned = true;
+    process.emitWarning(
+      'Another handler for SIGBUS or SIGSEGV was installed after memmap; unless it calls the one ' +
+        'before it, a fault in a mapping will end the process',
+      { code: 'MEMMAP_HANDLERS_REPLACED' },
+    );
+  }
+}

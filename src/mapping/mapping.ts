@@ -1,0 +1,738 @@
+/**
+ * A mapping: memory that is a file, or memory of its own.
+ */
+import { constants } from 'node:buffer';
+import { EventEmitter } from 'node:events';
+import { inspect } from 'node:util';
+import { Access, Fact, faultCodes, native, Sync, Work } from '../binding/native.ts';
+import type { FaultError } from '../core/errors.ts';
+import { closed, invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
+import { isAligned, nearest, roundDown, roundUp } from '../core/page.ts';
+import { type Range, readRange, type Span, within } from '../core/range.ts';
+import { boolean, bytesOf, callback, integer, object, oneOf } from '../core/validate.ts';
+import { type Advice, adviceNames, adviceNumber, type Discard, discardNames } from './advice.ts';
+import { deliverLater, takeFaults, watchFaults } from './fault.ts';
+import { accessNumber, type MappingAccess, type Request } from './options.ts';
+import { attempt, describeTarget, refused, refusedRequest, refusedResize } from './refusal.ts';
+import { packResidency, type Residency, unknownResidency } from './residency.ts';
+import { checkSharedLength, makeSharedBuffer } from './sharing.ts';
+import { readWorkOptions, runWork, type WorkOptions } from './work.ts';
+
+/** What `protect` sets: what the pages may do. */
+export type Protection = 'none' | 'read' | 'write';
+
+/** The constructor of a typed array: what `view` makes. */
+export interface ViewConstructor<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
+}
+
+export interface FlushSyncOptions {
+  /** `'sync'`: on the disk when it returns; `'async'`: the kernel is only told. Default `'sync'`. */
+  mode?: 'sync' | 'async' | undefined;
+  /** Other mappings of the file see what is in it now (MS_INVALIDATE). Default false. */
+  invalidate?: boolean | undefined;
+}
+
+export interface FlushOptions extends WorkOptions {
+  /** As in {@link FlushSyncOptions}. Default false. */
+  invalidate?: boolean | undefined;
+}
+
+/** Only this library makes mappings. */
+const making = Symbol('making');
+const protections = ['none', 'read', 'write'] as const;
+const TypedArray: unknown = Object.getPrototypeOf(Uint8Array);
+
+/** Keeps a mapping alive as long as one of its buffers: a fault in it has to reach somebody. */
+const owners = new WeakMap<ArrayBufferLike, Mapping>();
+
+/** Found by structured cloning among the properties of a mapping, which cannot be cloned. */
+const cloneGuard = {
+  get share(): never {
+    throw new MemmapError(
+      'ERR_MEMMAP_UNSUPPORTED',
+      'Cannot post a Mapping: it belongs to its thread',
+      {
+        hint: 'post mapping.share() and call Mapping.attach(handle) in the worker',
+      },
+    );
+  },
+};
+
+/** Refuses a promise: what is guarded would have ended before the work has. */
+function refuseThenable(value: unknown): void {
+  if (typeof value === 'object' && value !== null && 'then' in value) {
+    throw invalidArgument('fn', 'a synchronous function, which returns no promise', value);
+  }
+}
+
+/** Keeps what fn threw, with the fault as its cause where it has none. */
+function withCause(error: unknown, fault: FaultError | undefined): unknown {
+  if (fault && error instanceof Error && error.cause === undefined) error.cause = fault;
+  return error;
+}
+
+/**
+ * A range of memory over a file, a device or nothing, made by {@link map} or {@link anonymous}.
+ *
+ * Loads and stores through its buffers never end the process: what would have been a SIGBUS or
+ * SIGSEGV becomes a {@link FaultError}, thrown by {@link Mapping.check}, {@link Mapping.guard} or
+ * the next method that makes a system call, or emitted as `'fault'`.
+ *
+ * Offsets and lengths are whole numbers of bytes from the first byte of the mapping. After
+ * {@link Mapping.close}, `byteLength` is 0, the other facts stay, and every method throws
+ * `ERR_MEMMAP_CLOSED`.
+ */
+export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
+  readonly #path: string | null;
+  readonly #name: string;
+  readonly #access: MappingAccess;
+  readonly #offset: number;
+  readonly #shared: boolean;
+  readonly #page: number;
+  #fd: number;
+  #address: number;
+  #length: number;
+  #capacity: number;
+  #closed = false;
+  #buffer: ArrayBuffer | SharedArrayBuffer | undefined;
+  #bytes: Buffer | undefined;
+
+  /** @internal */
+  constructor(key: symbol, request: Request) {
+    super();
+    if (key !== making) {
+      throw new TypeError('Cannot construct a Mapping: call map() or anonymous()');
+    }
+    const { target, access, offset, length, capacity, flags, hugeShift, address } = request;
+    this.#path = request.path;
+    this.#access = access;
+    this.#offset = offset;
+    this.#shared = request.shared;
+    this.#name = describeTarget(request);
+    if (request.shared) checkSharedLength('options.length', Math.max(length, capacity));
+    let refusal: number;
+    try {
+      const number = accessNumber(access);
+      refusal = native.map(
+        this,
+        target,
+        number,
+        offset,
+        length,
+        capacity,
+        flags,
+        hugeShift,
+        address,
+      );
+    } catch (error) {
+      throw refused(
+        error,
+        this.#context(`map ${this.#name} with access '${access}'`, hugeShift !== 0),
+      );
+    }
+    if (refusal !== 0) throw refusedRequest(refusal, request);
+    const { facts } = native;
+    this.#fd = facts[Fact.fd] as number;
+    this.#address = facts[Fact.address] as number;
+    this.#length = facts[Fact.length] as number;
+    this.#capacity = facts[Fact.capacity] as number;
+    this.#page = facts[Fact.page] as number;
+    Object.defineProperty(this, 'clone', { value: cloneGuard, enumerable: true });
+    this.#prepare(request);
+  }
+
+  /** What can only be done once the memory is there; on failure it is closed again. */
+  #prepare(request: Request): void {
+    try {
+      watchFaults();
+      if (request.shared) this.#share();
+      if (request.advice !== undefined) this.advise(request.advice);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #share(): void {
+    const length = this.#capacity || this.#length;
+    checkSharedLength('options.length', length);
+    this.#buffer =
+      length === 0
+        ? new SharedArrayBuffer(0)
+        : attempt(
+            () => makeSharedBuffer(this, length),
+            () => this.#context(`share ${this.#name}`),
+          );
+    if (length === 0) return;
+    owners.set(this.#buffer, this);
+  }
+
+  // -- facts ------------------------------------------------------------------------------------
+
+  /** Bytes that are mapped; 0 after close. */
+  get byteLength(): number {
+    return this.#closed ? 0 : this.#length;
+  }
+  /** The first byte of the file that is mapped. */
+  get offset(): number {
+    return this.#offset;
+  }
+  /** What was asked for: `'read'`, `'write'`, `'copy'` or `'none'`. */
+  get access(): MappingAccess {
+    return this.#access;
+  }
+  /** The address of the first byte; `0n` for an empty mapping. */
+  get address(): bigint {
+    return BigInt(this.#address);
+  }
+  /** The path that was given, as given; `null` for a descriptor and for anonymous memory. */
+  get path(): string | null {
+    return this.#path;
+  }
+  /** The mapping's own descriptor of its file; -1 where there is none, and after close. */
+  get fd(): number {
+    return this.#fd;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Whether {@link Mapping.buffer} is a SharedArrayBuffer. */
+  get shared(): boolean {
+    return this.#shared;
+  }
+  /** Bytes of a page of this mapping: the system's page, or the huge page it was mapped with. */
+  get pageSize(): number {
+    return this.#page;
+  }
+  /** Bytes that {@link Mapping.resize} reaches without moving; 0: none were asked for. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  // -- buffers ----------------------------------------------------------------------------------
+
+  /**
+   * The whole mapping as a Buffer, the same one each time. Stores reach the file with access
+   * `'write'`. Detached (length 0) by {@link Mapping.close}.
+   * @throws RangeError where the mapping is larger than a Buffer of this runtime can be: use
+   * {@link Mapping.window}.
+   */
+  get bytes(): Buffer {
+    this.#open('make a buffer');
+    if (this.#bytes && this.#bytes.byteLength === this.#length) return this.#bytes;
+    const buffer = this.buffer;
+    this.#bytes = Buffer.from(buffer as ArrayBuffer, 0, this.#length);
+    return this.#bytes;
+  }
+
+  /**
+   * The ArrayBuffer of the whole mapping, or its SharedArrayBuffer with `shared`, which spans the
+   * capacity where there is one.
+   * @throws RangeError as {@link Mapping.bytes}.
+   */
+  get buffer(): ArrayBuffer | SharedArrayBuffer {
+    this.#open('make a buffer');
+    const length = this.#length;
+    if (this.#shared && this.#buffer) return this.#buffer;
+    if (this.#buffer && this.#buffer.byteLength === length) return this.#buffer;
+    if (length > constants.MAX_LENGTH) {
+      const hint = 'use window(byteOffset, byteLength) for a part of it';
+      const expected = `<= ${constants.MAX_LENGTH}, the largest buffer of this runtime`;
+      throw outOfRange('byteLength', expected, length, hint);
+    }
+    this.#buffer = this.#make(0, length);
+    return this.#buffer;
+  }
+
+  /** An ArrayBuffer of its own over a part. */
+  #make(offset: number, length: number): ArrayBuffer {
+    if (length === 0) return new ArrayBuffer(0);
+    const buffer = native.buffer(this, offset, length).buffer;
+    owners.set(buffer, this);
+    return buffer;
+  }
+
+  /** Where views of [offset, offset + length) get their buffer, and where in it they begin. */
+  #under(offset: number, length: number): { buffer: ArrayBufferLike; at: number } {
+    if (this.#shared) return { buffer: this.buffer, at: offset };
+    const isWhole = offset === 0 && length === this.#length;
+    return { buffer: isWhole ? this.buffer : this.#make(offset, length), at: 0 };
+  }
+
+  #part(offset: unknown, length: unknown): Span {
+    if (offset !== undefined) integer('byteOffset', offset);
+    if (length !== undefined) integer('byteLength', length);
+    this.#open('make a view');
+    const start = offset ?? 0;
+    if (start > this.#length) throw outOfRange('byteOffset', `>= 0 && <= ${this.#length}`, start);
+    const rest = this.#length - start;
+    if (length !== undefined && length > rest) {
+      throw outOfRange('byteLength', `>= 0 && <= ${rest}`, length);
+    }
+    return { offset: start, length: length ?? rest };
+  }
+
+  /**
+   * A part of the mapping as a Buffer with memory of exactly this part: the way to mappings that
+   * are larger than a buffer can be, and cheap for any (the collector is told of no more than it).
+   */
+  window(byteOffset: number, byteLength: number): Buffer {
+    integer('byteOffset', byteOffset);
+    integer('byteLength', byteLength);
+    const { offset, length } = this.#part(byteOffset, byteLength);
+    if (length > constants.MAX_LENGTH) {
+      throw outOfRange('byteLength', `>= 0 && <= ${constants.MAX_LENGTH}`, length);
+    }
+    const { buffer, at } = this.#under(offset, length);
+    return Buffer.from(buffer as ArrayBuffer, at, length);
+  }
+
+  /**
+   * A typed array over the mapping, without a copy.
+   * @param Type `Float64Array`, `Uint32Array`, ...
+   * @param byteOffset A multiple of the element's size in memory. Default 0.
+   * @param length Elements. Default: all that follow, which must be a whole number of them.
+   * @throws RangeError with the nearest aligned offset when it is not aligned.
+   */
+  view<T>(Type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
+    const isType = typeof Type === 'function' && Object.getPrototypeOf(Type) === TypedArray;
+    if (!isType) throw invalidArgument('Type', 'the constructor of a typed array', Type);
+    const size = Type.BYTES_PER_ELEMENT;
+    if (length !== undefined) {
+      integer('length', length, 0, Math.floor(Number.MAX_SAFE_INTEGER / size));
+    }
+    const part = this.#part(byteOffset, length === undefined ? undefined : length * size);
+    this.#checkAlignment(part.offset, size, Type.name);
+    if (!isAligned(part.length, size)) {
+      const expected = `a whole number of ${Type.name} elements of ${size} bytes`;
+      const hint = `pass length ${Math.floor(part.length / size)} to leave the rest out`;
+      throw outOfRange('length', expected, `${part.length} bytes`, hint);
+    }
+    const { buffer, at } = this.#under(part.offset, part.length);
+    return new Type(buffer, at, part.length / size);
+  }
+
+  #checkAlignment(offset: number, size: number, type: string): void {
+    const address = this.#address + offset;
+    if (isAligned(address, size)) return;
+    let aligned = nearest(address, size) - this.#address;
+    if (aligned < 0) aligned += size;
+    throw outOfRange(
+      'byteOffset',
+      `aligned to the ${size} bytes of ${type}`,
+      offset,
+      `the nearest aligned offset is ${aligned}`,
+    );
+  }
+
+  /** A DataView over a part of the mapping, at any offset. */
+  dataView(byteOffset?: number, byteLength?: number): DataView {
+    const { offset, length } = this.#part(byteOffset, byteLength);
+    const { buffer, at } = this.#under(offset, length);
+    return new DataView(buffer, at, length);
+  }
+
+  // -- copies -----------------------------------------------------------------------------------
+
+  /**
+   * Copies bytes out of the mapping; nothing it can meet is a fault.
+   * @param position Byte of the mapping. Default 0.
+   * @returns The bytes copied: fewer than the target holds at the end of the mapping, or where the
+   * file was cut.
+   * @throws FaultError `ERR_MEMMAP_NO_ACCESS`, `ERR_MEMMAP_IO` when not a byte could be copied.
+   */
+  read(target: NodeJS.ArrayBufferView, position = 0): number {
+    return this.#copy('read', target, position);
+  }
+
+  /**
+   * Copies bytes into the mapping; nothing it can meet is a fault.
+   * @returns The bytes copied, as for {@link Mapping.read}.
+   * @throws MemmapError `ERR_MEMMAP_READ_ONLY` for a mapping or range that may not be written.
+   */
+  write(source: NodeJS.ArrayBufferView, position = 0): number {
+    return this.#copy('write', source, position);
+  }
+
+  #copy(verb: 'read' | 'write', view: NodeJS.ArrayBufferView, position: number): number {
+    const bytes = bytesOf(verb === 'read' ? 'target' : 'source', view);
+    integer('position', position);
+    this.#enter(verb);
+    if (verb === 'write' && (this.#access === 'read' || this.#access === 'none')) {
+      throw this.#readOnly();
+    }
+    const rest = Math.max(0, this.#length - position);
+    const part = bytes.byteLength > rest ? bytes.subarray(0, rest) : bytes;
+    if (part.byteLength === 0) return 0;
+    const copied = native[verb](this, position, part);
+    const kind = faultCodes[native.facts[Fact.kind] as number];
+    if (copied > 0 || kind === undefined || kind === 'ERR_MEMMAP_TRUNCATED') return copied;
+    if (kind === 'ERR_MEMMAP_READ_ONLY') throw this.#readOnly();
+    const state =
+      kind === 'ERR_MEMMAP_IO' ? 'the disk is full or failed' : "it is protected 'none'";
+    throw new MemmapError(kind, `Cannot ${verb} byte ${position} of ${this.#name}: ${state}`, {
+      path: this.#path ?? undefined,
+      hint: kind === 'ERR_MEMMAP_IO' ? 'free space, or look at the kernel log' : "protect('read')",
+    });
+  }
+
+  #readOnly(): MemmapError {
+    const message = `Cannot write to ${this.#name}: the mapping, or this part of it, is read-only`;
+    return new MemmapError('ERR_MEMMAP_READ_ONLY', message, {
+      path: this.#path ?? undefined,
+      hint: "map with access 'write' or 'copy', or protect('write', range)",
+    });
+  }
+
+  // -- flush, advice, residency -------------------------------------------------------------------
+
+  /**
+   * Brings stores to the disk (msync) off the event loop. The range is rounded outwards to pages.
+   * Nothing to do, and no error, on `'read'`, anonymous and empty mappings.
+   * @throws MemmapError (rejects) on a `'copy'` mapping, whose stores never reach the file.
+   */
+  async flush(range?: Range, options?: FlushOptions): Promise<void> {
+    const given = readRange(range);
+    const work = readWorkOptions(options);
+    const invalidate = options?.invalidate ?? false;
+    boolean('options.invalidate', invalidate);
+    this.#enter('flush');
+    const span = within(given, this.#length);
+    this.#refuseFlushOfCopy();
+    if (!this.#canFlush(span)) return;
+    try {
+      await runWork(this, Work.flush, span, work, invalidate);
+    } catch (error) {
+      throw refused(error, this.#context(`flush ${this.#name}`));
+    }
+  }
+
+  /** {@link Mapping.flush}, here and now: blocks until the disk has it. */
+  flushSync(range?: Range, options: FlushSyncOptions = {}): void {
+    const given = readRange(range);
+    object('options', options);
+    const { mode = 'sync', invalidate = false } = options;
+    oneOf('options.mode', mode, ['sync', 'async']);
+    boolean('options.invalidate', invalidate);
+    this.#enter('flush');
+    const { offset, length } = within(given, this.#length);
+    this.#refuseFlushOfCopy();
+    if (!this.#canFlush({ offset, length })) return;
+    this.#attempt('flush', () => native.flush(this, offset, length, Sync[mode], invalidate));
+  }
+
+  #refuseFlushOfCopy(): void {
+    if (this.#access !== 'copy') return;
+    throw unsupported('flush', "the stores of a 'copy' mapping never reach its file", {
+      path: this.#path ?? undefined,
+      hint: "map with access 'write' to save, or write mapping.bytes to a file",
+    });
+  }
+
+  #canFlush(span: Span): boolean {
+    return this.#access === 'write' && this.#fd >= 0 && span.length > 0;
+  }
+
+  /**
+   * Tells the kernel how the range will be used (madvise). Rounded outwards to pages. Lasts until
+   * other advice, also through faults and `resize`.
+   */
+  advise(advice: Advice, range?: Range): void {
+    oneOf('advice', advice, adviceNames);
+    const given = readRange(range);
+    this.#enter('advise');
+    const { offset, length } = within(given, this.#length);
+    this.#attempt(`advise '${advice}' for`, () =>
+      native.advise(this, offset, length, adviceNumber(advice)),
+    );
+  }
+
+  /**
+   * Throws the content of whole pages away. `'dontneed'`: private anonymous memory becomes zeros, a
+   * `'copy'` goes back to the file, a shared file loses nothing; `'free'`: private anonymous memory,
+   * when the system needs it; `'remove'`: punches a hole into the file, needs `'write'`.
+   * @throws RangeError on parts of pages, with the aligned range.
+   */
+  discard(how: Discard, range?: Range): void {
+    oneOf('how', how, discardNames);
+    const given = readRange(range);
+    this.#enter('discard');
+    const span = within(given, this.#length);
+    this.#checkWholePages(span);
+    if (how === 'remove' && this.#access !== 'write') throw this.#readOnly();
+    this.#attempt(`discard ('${how}')`, () =>
+      native.advise(this, span.offset, span.length, adviceNumber(how)),
+    );
+  }
+
+  /** Parts of pages are refused; the end of the mapping counts as aligned. */
+  #checkWholePages({ offset, length }: Span): void {
+    const base = this.#offset % this.#page;
+    const end = offset + length;
+    const isStart = offset === 0 || isAligned(base + offset, this.#page);
+    const isEnd = end === this.#length || isAligned(base + end, this.#page);
+    if (isStart && isEnd) return;
+    const first = Math.max(0, roundDown(base + offset, this.#page) - base);
+    const last = Math.min(this.#length, roundUp(base + end, this.#page) - base);
+    const hint = `the pages around it are {offset: ${first}, length: ${last - first}}`;
+    const expected = `of whole pages of ${this.#page} bytes`;
+    throw outOfRange('range', expected, `{offset: ${offset}, length: ${length}}`, hint);
+  }
+
+  /**
+   * Brings pages in, off the event loop. The range is rounded outwards to pages.
+   * @returns What {@link Mapping.residency} says after.
+   */
+  async prefetch(range?: Range, options?: WorkOptions): Promise<Residency> {
+    return this.#move('prefetch', Work.prefetch, range, options);
+  }
+
+  /**
+   * Puts pages out of memory, off the event loop; nothing is lost. The range is rounded inwards to
+   * whole pages. What others have mapped or locked stays.
+   * @returns What {@link Mapping.residency} says after.
+   */
+  async evict(range?: Range, options?: WorkOptions): Promise<Residency> {
+    return this.#move('evict', Work.evict, range, options);
+  }
+
+  async #move(
+    verb: string,
+    kind: number,
+    range: Range | undefined,
+    options: WorkOptions | undefined,
+  ): Promise<Residency> {
+    const given = readRange(range);
+    const work = readWorkOptions(options);
+    this.#enter(verb);
+    const span = within(given, this.#length);
+    try {
+      if (span.length > 0) await runWork(this, kind, span, work);
+      else work.signal?.throwIfAborted();
+    } catch (error) {
+      throw refused(error, this.#context(`${verb} ${this.#name}`));
+    }
+    return this.residency(span);
+  }
+
+  /**
+   * Which pages are in memory (mincore). The range is rounded outwards to pages. Where the kernel
+   * would not tell (a file of somebody else's that this user may not write) the answer is `null`.
+   */
+  residency(range?: Range): Residency {
+    const given = readRange(range);
+    this.#enter('look at the residency');
+    const { offset, length } = within(given, this.#length);
+    const base = this.#offset % this.#page;
+    const first = roundDown(base + offset, this.#page);
+    const pages =
+      length === 0 ? 0 : roundUp(base + offset + length - first, this.#page) / this.#page;
+    const flags = new Uint8Array(pages);
+    const isUnknown = this.#attempt('look at the residency of', () =>
+      native.residency(this, offset, length, flags),
+    );
+    return isUnknown ? unknownResidency(this.#page, pages) : packResidency(this.#page, flags);
+  }
+
+  // -- locks and protection -----------------------------------------------------------------------
+
+  /**
+   * Keeps pages in memory (mlock). The range is rounded outwards to pages.
+   * @param options `onFault`: pages are locked when they come in, not brought in now. Default false.
+   * @throws MemmapError with the limit that was met; then exactly the pages are locked that were
+   * locked before.
+   */
+  lock(range?: Range, options: { onFault?: boolean | undefined } = {}): void {
+    const given = readRange(range);
+    object('options', options);
+    const { onFault = false } = options;
+    boolean('options.onFault', onFault);
+    this.#enter('lock');
+    const { offset, length } = within(given, this.#length);
+    this.#attempt(`lock ${length} bytes of`, () => native.lock(this, offset, length, onFault));
+  }
+
+  /** Takes a lock back (munlock). The range is rounded outwards to pages. */
+  unlock(range?: Range): void {
+    const given = readRange(range);
+    this.#enter('unlock');
+    const { offset, length } = within(given, this.#length);
+    this.#attempt('unlock', () => native.unlock(this, offset, length));
+  }
+
+  /**
+   * Sets what whole pages may do (mprotect). On files never more than the mapping's access.
+   * @throws RangeError on parts of pages, with the aligned range; MemmapError EACCES.
+   */
+  protect(protection: Protection, range?: Range): void {
+    oneOf('protection', protection, protections);
+    const given = readRange(range);
+    this.#enter('protect');
+    const span = within(given, this.#length);
+    this.#checkWholePages(span);
+    this.#attempt(`protect '${protection}'`, () =>
+      native.protect(this, span.offset, span.length, Access[protection]),
+    );
+  }
+
+  /**
+   * Raises the right of the whole mapping while `fn` runs, then puts back what each range had.
+   * Faults are those of {@link Mapping.guard}.
+   * @param fn A synchronous function; it is given the mapping.
+   * @returns What `fn` returns.
+   */
+  withAccess<T>(access: Exclude<Protection, 'none'>, fn: (mapping: this) => T): T {
+    oneOf('access', access, ['read', 'write']);
+    callback('fn', fn);
+    this.#enter('raise the access');
+    const before = this.#protections();
+    this.protect(access);
+    return this.guard(() => {
+      try {
+        return fn(this);
+      } finally {
+        if (!this.#closed) this.#restore(before);
+      }
+    });
+  }
+
+  #protections(): { offset: number; length: number; protection: number }[] {
+    const runs: { offset: number; length: number; protection: number }[] = [];
+    for (let offset = 0; offset < this.#length; ) {
+      const protection = native.protection(this, offset);
+      const end = native.facts[Fact.end] as number;
+      runs.push({ offset, length: end - offset, protection });
+      offset = end;
+    }
+    return runs;
+  }
+
+  #restore(runs: { offset: number; length: number; protection: number }[]): void {
+    for (const { offset, length, protection } of runs) {
+      const rest = Math.min(length, this.#length - offset);
+      if (rest > 0) native.protect(this, offset, rest, protection);
+    }
+  }
+
+  // -- size and end -------------------------------------------------------------------------------
+
+  /**
+   * Changes the length of mapping and file together, or of neither. With a capacity nothing moves:
+   * growing leaves views as they are, shrinking detaches those that reach behind the new end.
+   * Without, all earlier views are detached. A `'read'` mapping follows its file and never changes
+   * it; a mapping that ends before its file does never cuts it.
+   */
+  resize(byteLength: number): void {
+    integer('byteLength', byteLength, 0, Number.MAX_SAFE_INTEGER - this.#offset);
+    this.#enter('resize');
+    if (byteLength === this.#length && this.#capacity > 0) return;
+    const refusal = this.#attempt(`resize to ${byteLength} bytes`, () =>
+      native.resize(this, byteLength),
+    );
+    if (refusal !== 0) {
+      throw refusedResize(refusal, {
+        byteLength,
+        capacity: this.#capacity,
+        access: this.#access,
+        path: this.#path,
+      });
+    }
+    this.#length = byteLength;
+    this.#address = native.facts[Fact.address] as number;
+    this.#bytes = undefined;
+    if (!this.#shared) this.#buffer = undefined;
+  }
+
+  /** Throws the faults since the last look, if there were any. */
+  check(): void {
+    this.#enter('check');
+  }
+
+  /**
+   * Runs `fn`, then throws the faults that any thread met in this mapping meanwhile. What waited
+   * before is thrown first, without running `fn`. An error of `fn` itself wins; the fault becomes
+   * its `cause`.
+   * @param fn A synchronous function; it is given the mapping.
+   */
+  guard<T>(fn: (mapping: this) => T): T {
+    callback('fn', fn);
+    this.#enter('guard');
+    let result: T;
+    try {
+      result = fn(this);
+      refuseThenable(result);
+    } catch (error) {
+      throw withCause(error, this.#takeFaults());
+    }
+    const fault = this.#takeFaults();
+    if (fault) throw fault;
+    return result;
+  }
+
+  /**
+   * Unmaps now: every buffer is detached (length 0), memory and file are given back. Twice is fine.
+   * Of `shared` mappings the memory goes with the last Mapping; their buffer then gives zeros, and
+   * stores are faults. The collector closes what is forgotten.
+   */
+  close(): void {
+    if (this.#closed) return;
+    const fault = this.#takeFaults();
+    this.#closed = true;
+    this.#fd = -1;
+    this.#bytes = undefined;
+    this.#buffer = undefined;
+    native.close(this);
+    if (fault) deliverLater(this, fault);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    const { path, access, offset, byteLength, address, shared } = this;
+    const facts = {
+      path,
+      access,
+      offset,
+      byteLength,
+      address: `0x${address.toString(16)}`,
+      shared,
+    };
+    const state = this.#closed ? ' (closed)' : '';
+    return depth < 0 ? '[Mapping]' : `Mapping${state} ${inspect(facts, { ...options, depth })}`;
+  }
+
+  // -- inside -------------------------------------------------------------------------------------
+
+  #takeFaults(): FaultError | undefined {
+    const isFaulted = !this.#closed && native.hasFaults(this);
+    return isFaulted ? takeFaults(this) : undefined;
+  }
+
+  #open(action: string): void {
+    if (this.#closed) throw closed(action, this.#path);
+  }
+
+  /** The way into every method that makes a system call: open, and nothing left to be told. */
+  #enter(action: string): void {
+    if (this.#closed) throw closed(action, this.#path);
+    const fault = this.#takeFaults();
+    if (fault) throw fault;
+  }
+
+  #context(action: string, hugePages = false) {
+    return { action, path: this.#path, access: this.#access, hugePages };
+  }
+
+  #attempt<T>(verb: string, work: () => T): T {
+    return attempt(work, () => this.#context(`${verb} ${this.#name}`));
+  }
+}
+
+/** Makes the mapping that was asked for. */
+export function makeMapping(request: Request): Mapping {
+  return new Mapping(making, request);
+}
