@@ -5,6 +5,7 @@
       "target_name": "memmap",
       "sources": [
         "core/fault.c",
+        "core/inspect.c",
         "core/process.c",
         "core/range.c",
         "core/range_map.c",
@@ -13,6 +14,7 @@
         "core/resize.c",
         "core/work.c",
         "platform/linux/file.c",
+        "platform/linux/inspect.c",
         "platform/linux/memory.c",
         "platform/linux/signal.c",
         "platform/linux/thread.c",
@@ -20,6 +22,7 @@
         "binding/buffer.c",
         "binding/fault.c",
         "binding/handle.c",
+        "binding/inspect.c",
         "binding/module.c",
         "binding/range.c",
         "binding/work.c",

@@ -31,7 +31,7 @@ struct environment {
   /* Guarded by `lock`, because other threads call in: */
   pthread_mutex_t lock;
   napi_threadsafe_function answers, faults; /* NULL when the environment has ended */
-  size_t references;          /* the environment itself and each piece of work */
+  size_t references;          /* the environment itself, each handle, each piece of work */
   struct environment *next;   /* in the list of fault.c */
 };
 
@@ -58,6 +58,7 @@ struct handle {
   napi_ref pin;        /* strong: the SharedArrayBuffer whose memory is the region's; or NULL */
   struct view *views;
   bool is_open, is_wrapped, is_whole_shared;
+  size_t guards;       /* open now, of this mapping */
   struct handle *next, *previous;
 };
 
@@ -88,6 +89,9 @@ napi_value give_result(napi_env env, int result);
 napi_value binding_map(napi_env env, napi_callback_info info);
 napi_value binding_resize(napi_env env, napi_callback_info info);
 napi_value binding_close(napi_env env, napi_callback_info info);
+napi_value binding_share(napi_env env, napi_callback_info info);
+napi_value binding_attach(napi_env env, napi_callback_info info);
+napi_value binding_refresh(napi_env env, napi_callback_info info);
 napi_value binding_object_bytes(napi_env env, napi_callback_info info);
 void handle_free_if_done(struct handle *handle);
 void give_facts(struct environment *environment, const struct memmap_facts *facts);
@@ -125,13 +129,22 @@ int work_environment_start(struct environment *environment);
 
 /* fault.c */
 napi_value binding_watch(napi_env env, napi_callback_info info);
+napi_value binding_guard(napi_env env, napi_callback_info info);
 napi_value binding_has_faults(napi_env env, napi_callback_info info);
 napi_value binding_collect(napi_env env, napi_callback_info info);
 napi_value binding_faulted(napi_env env, napi_callback_info info);
 napi_value binding_handlers_lost(napi_env env, napi_callback_info info);
 
+/* inspect.c */
+napi_value binding_cache_state(napi_env env, napi_callback_info info);
+napi_value binding_drop_cache(napi_env env, napi_callback_info info);
+napi_value binding_scan_pages(napi_env env, napi_callback_info info);
+napi_value binding_page_out(napi_env env, napi_callback_info info);
+napi_value binding_watch_writes(napi_env env, napi_callback_info info);
+napi_value binding_written(napi_env env, napi_callback_info info);
+
 /* module.c */
+void environment_retain(struct environment *environment);
 void environment_release(struct environment *environment);
-void fault_environment_end(struct environment *environment);
 
 #endif

@@ -19,6 +19,21 @@ static void on_fault(void) {
   pthread_mutex_unlock(&watchers_lock);
 }
 
+/* Before the threadsafe function's own hook, as in work.c. */
+static void on_environment_end(void *data) {
+  struct environment *environment = data;
+  pthread_mutex_lock(&watchers_lock);
+  for (struct environment **each = &watchers; *each; each = &(*each)->next) {
+    if (*each != environment) continue;
+    *each = environment->next;
+    break;
+  }
+  pthread_mutex_unlock(&watchers_lock);
+  pthread_mutex_lock(&environment->lock);
+  environment->faults = NULL;
+  pthread_mutex_unlock(&environment->lock);
+}
+
 /* watch(callback): callback() is called on the event loop after faults; once an environment. */
 napi_value binding_watch(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
@@ -32,6 +47,7 @@ napi_value binding_watch(napi_env env, napi_callback_info info) {
     return NULL;
   }
   napi_unref_threadsafe_function(env, environment->faults);
+  napi_add_env_cleanup_hook(env, on_environment_end, environment);
   pthread_mutex_lock(&watchers_lock);
   environment->next = watchers;
   watchers = environment;
@@ -40,28 +56,34 @@ napi_value binding_watch(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-void fault_environment_end(struct environment *environment) {
-  pthread_mutex_lock(&watchers_lock);
-  for (struct environment **each = &watchers; *each; each = &(*each)->next) {
-    if (*each != environment) continue;
-    *each = environment->next;
-    break;
+/* guard(mapping, isBegin): what faults between the two is this mapping's to take */
+napi_value binding_guard(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  if (take_boolean(&call, 1)) {
+    handle->guards++;
+    memmap_guard_begin(handle->region);
+  } else if (handle->guards > 0) {
+    handle->guards--;
+    memmap_guard_end(handle->region);
   }
-  pthread_mutex_unlock(&watchers_lock);
+  return NULL;
 }
 
 /* hasFaults(mapping): of an open one */
 napi_value binding_has_faults(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
   struct handle *handle = take_handle(&call, 0);
-  return handle ? give_boolean(env, memmap_has_faults(handle->region)) : NULL;
+  return handle ? give_boolean(env, memmap_has_faults(handle->region, handle->guards > 0)) : NULL;
 }
 
 /* A closed mapping, and one that has moved, can still be stored into through its old buffers. */
-static memmap_region *next_faulted(struct handle *handle) {
-  if (handle->is_open && memmap_has_faults(handle->region)) return handle->region;
+static memmap_region *next_faulted(struct handle *handle, bool is_all) {
+  bool is_in_guard = is_all || handle->guards > 0;
+  if (handle->is_open && memmap_has_faults(handle->region, is_in_guard)) return handle->region;
   for (struct view *view = handle->views; view; view = view->next) {
-    if (memmap_has_faults(view->region)) return view->region;
+    if (memmap_has_faults(view->region, is_in_guard)) return view->region;
   }
   return NULL;
 }
@@ -90,7 +112,7 @@ napi_value binding_collect(napi_env env, napi_callback_info info) {
   napi_create_array(env, &result);
   if (napi_unwrap(env, call.arguments[0], &handle) != napi_ok) return result;
   struct memmap_fault faults[MEMMAP_FAULT_KINDS];
-  for (memmap_region *region; (region = next_faulted(handle));) {
+  for (memmap_region *region; (region = next_faulted(handle, true));) {
     memmap_collect(region, faults);
     for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
       if (faults[kind].count == 0) continue;
@@ -100,14 +122,16 @@ napi_value binding_collect(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* faulted(): the Mapping objects of this environment that have faults waiting */
+/* faulted(isAll): the Mapping objects of this environment that have faults waiting; those in the
+ * guard of another thread only with isAll */
 napi_value binding_faulted(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
   napi_value result, object;
   uint32_t count = 0;
+  bool is_all = take_boolean(&call, 0);
   napi_create_array(env, &result);
   for (struct handle *each = call.environment->handles; each; each = each->next) {
-    if (!each->is_wrapped || !next_faulted(each)) continue;
+    if (!each->is_wrapped || !next_faulted(each, is_all)) continue;
     object = NULL;
     napi_get_reference_value(env, each->object, &object);
     if (object) napi_set_element(env, result, count++, object);

@@ -35,15 +35,42 @@ void handle_free_if_done(struct handle *handle) {
   if (handle->is_open || handle->is_wrapped || handle->views) return;
   unlink_handle(handle);
   if (handle->pin) napi_delete_reference(handle->environment->env, handle->pin);
+  environment_release(handle->environment);
   free(handle);
+}
+
+/* A WebAssembly.Memory that could not grow where it was has a buffer somewhere else now. Shared
+ * ones never move, and there nothing can be asked on every version. */
+static bool has_host_moved(struct handle *handle) {
+  napi_env env = handle->environment->env;
+  napi_handle_scope scope;
+  napi_value host, buffer;
+  bool has_buffer = false, is_plain = false;
+  void *memory = NULL;
+  size_t length = 0;
+  if (!handle->pin) return false;
+  napi_open_handle_scope(env, &scope);
+  napi_get_reference_value(env, handle->pin, &host);
+  napi_has_named_property(env, host, "buffer", &has_buffer);
+  if (has_buffer && napi_get_named_property(env, host, "buffer", &buffer) == napi_ok &&
+      napi_is_arraybuffer(env, buffer, &is_plain) == napi_ok && is_plain) {
+    napi_get_arraybuffer_info(env, buffer, &memory, &length);
+  }
+  napi_close_handle_scope(env, scope);
+  struct memmap_facts facts;
+  memmap_describe(handle->region, &facts);
+  uintptr_t start = (uintptr_t)memory;
+  return memory && (facts.address < start || facts.address >= start + length);
 }
 
 static void handle_close(struct handle *handle) {
   uint64_t first = 0, end = 0;
   memmap_region *region = handle->region;
   handle->is_open = false;
+  for (; handle->guards > 0; handle->guards--) memmap_guard_end(region);
   detach_views(handle, 0);
   views_hull(handle, &first, &end);
+  if (has_host_moved(handle)) memmap_abandon(region);
   if (handle->is_whole_shared) first = 0, end = UINT64_MAX >> 1;
   memmap_release_user(region, first, end);
 }
@@ -68,6 +95,7 @@ static struct handle *handle_make(const struct call *call, napi_value object,
     free(handle);
     return NULL;
   }
+  environment_retain(handle->environment);
   handle->is_open = handle->is_wrapped = true;
   link_handle(handle);
   return handle;
@@ -143,6 +171,47 @@ napi_value binding_close(napi_env env, napi_callback_info info) {
   struct handle *handle = take_handle(&call, 0);
   if (!handle) return NULL;
   handle_close(handle);
+  return NULL;
+}
+
+/* share(mapping): the number to attach by */
+napi_value binding_share(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  return handle ? give_number(env, (double)memmap_share(handle->region)) : NULL;
+}
+
+/* attach(mapping, number, view, pin): whether the mapping is open and `view`, a Uint8Array over the
+ * shared buffer that came with the number, begins where it does. The pin is held as by moveOnto. */
+napi_value binding_attach(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  memmap_region *region = memmap_attach(take_bytes(&call, 1));
+  if (!region) return give_boolean(env, false);
+  struct memmap_facts facts;
+  size_t length;
+  memmap_describe(region, &facts);
+  const void *memory = take_bytes_view(&call, 2, &length);
+  bool is_same = (uintptr_t)memory == (uintptr_t)facts.address || facts.address == 0;
+  struct handle *handle = is_same ? handle_make(&call, call.arguments[0], region) : NULL;
+  if (!handle) {
+    memmap_release_user(region, 0, 0);
+    return give_boolean(env, false);
+  }
+  napi_valuetype type;
+  napi_typeof(env, call.arguments[3], &type);
+  if (type == napi_object) napi_create_reference(env, call.arguments[3], 1, &handle->pin);
+  give_facts(call.environment, &facts);
+  return give_boolean(env, true);
+}
+
+/* refresh(mapping): sets the facts to what they are now; other threads may have resized it */
+napi_value binding_refresh(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  struct memmap_facts facts = {0};
+  memmap_describe(handle->region, &facts);
+  give_facts(call.environment, &facts);
   return NULL;
 }
 

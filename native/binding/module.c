@@ -10,6 +10,9 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"resize", binding_resize},
   {"close", binding_close},
   {"objectBytes", binding_object_bytes},
+  {"share", binding_share},
+  {"attach", binding_attach},
+  {"refresh", binding_refresh},
   {"buffer", binding_buffer},
   {"sharedBuffer", binding_shared_buffer},
   {"moveOnto", binding_move_onto},
@@ -28,11 +31,24 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"start", binding_start},
   {"cancel", binding_cancel},
   {"watch", binding_watch},
+  {"guard", binding_guard},
   {"hasFaults", binding_has_faults},
   {"collect", binding_collect},
   {"faulted", binding_faulted},
   {"handlersLost", binding_handlers_lost},
+  {"cacheState", binding_cache_state},
+  {"dropCache", binding_drop_cache},
+  {"scanPages", binding_scan_pages},
+  {"pageOut", binding_page_out},
+  {"watchWrites", binding_watch_writes},
+  {"written", binding_written},
 };
+
+void environment_retain(struct environment *environment) {
+  pthread_mutex_lock(&environment->lock);
+  environment->references++;
+  pthread_mutex_unlock(&environment->lock);
+}
 
 void environment_release(struct environment *environment) {
   pthread_mutex_lock(&environment->lock);
@@ -41,17 +57,6 @@ void environment_release(struct environment *environment) {
   if (!is_last) return;
   pthread_mutex_destroy(&environment->lock);
   free(environment);
-}
-
-/* The environment's threads and functions end here; its finalizers still run after this, and the
- * last one (the instance data's) lets the struct go. */
-static void on_environment_end(void *data) {
-  struct environment *environment = data;
-  fault_environment_end(environment);
-  pthread_mutex_lock(&environment->lock);
-  environment->answers = NULL;
-  environment->faults = NULL;
-  pthread_mutex_unlock(&environment->lock);
 }
 
 static void on_instance_data(napi_env env, void *data, void *hint) {
@@ -66,7 +71,6 @@ static napi_value start(napi_env env, napi_value exports) {
   environment->references = 1;
   pthread_mutex_init(&environment->lock, NULL);
   napi_set_instance_data(env, environment, on_instance_data, NULL);
-  napi_add_env_cleanup_hook(env, on_environment_end, environment);
   napi_value buffer, facts;
   void *data;
   napi_create_arraybuffer(env, FACT_COUNT * sizeof(double), &data, &buffer);

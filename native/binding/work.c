@@ -84,6 +84,15 @@ static void on_answer(napi_env env, napi_value unused, void *context, void *data
   napi_call_function(env, receiver, callback, 3, arguments, NULL);
 }
 
+/* Hooks run in the reverse order of their making: before the threadsafe function's own, which is
+ * therefore never called when it is gone. */
+static void on_environment_end(void *data) {
+  struct environment *environment = data;
+  pthread_mutex_lock(&environment->lock);
+  environment->answers = NULL;
+  pthread_mutex_unlock(&environment->lock);
+}
+
 int work_environment_start(struct environment *environment) {
   napi_value name;
   napi_create_string_utf8(environment->env, "memmap work", NAPI_AUTO_LENGTH, &name);
@@ -92,6 +101,7 @@ int work_environment_start(struct environment *environment) {
                                                        &environment->answers);
   if (status != napi_ok) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
   napi_unref_threadsafe_function(environment->env, environment->answers);
+  napi_add_env_cleanup_hook(environment->env, on_environment_end, environment);
   return 0;
 }
 
@@ -119,9 +129,7 @@ napi_value binding_start(napi_env env, napi_callback_info info) {
   napi_create_reference(env, call.arguments[0], 1, &task->mapping);
   napi_value result;
   napi_create_external(env, task, NULL, NULL, &result);
-  pthread_mutex_lock(&environment->lock);
-  environment->references++;
-  pthread_mutex_unlock(&environment->lock);
+  environment_retain(environment);
   if (environment->work_count++ == 0) napi_ref_threadsafe_function(env, environment->answers);
   int failure = memmap_start(&task->work);
   if (failure) {

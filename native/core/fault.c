@@ -21,8 +21,8 @@
  *   store, closed reservation       zeros
  *
  * One page at a time would exhaust the limit of mappings of a process (vm.max_map_count): the
- * k-th fault replaces the aligned block of 2^k pages around its address, as far as it is not
- * replaced already and has one protection. So the whole of n pages takes at most about 2 log2(n)
+ * k-th fault replaces the aligned block of 2^k pages around its address (after an I/O error: as many
+ * from its address on), as far as it is not replaced already and has one protection. So the whole of n pages takes at most about 2 log2(n)
  * faults in any order, and PATCHES_MAX is never reached by them. When the kernel refuses even so,
  * the whole mapping becomes one patch.
  *
@@ -238,11 +238,14 @@ static bool decide_bus(memmap_region *region, size_t page, const struct platform
     left = pages_left(region);
   }
   bool is_behind = page >= left;
-  struct pages run = {page, page + 1};
-  if (is_behind) {
-    run = (struct pages){left, region->mapped / region->page};
-    cut_at_patches(region, page, &run);
+  struct pages run = {is_behind ? left : page, region->mapped / region->page};
+  if (!is_behind) {
+    /* Pages before this one may be good, and stores mostly go upwards. */
+    size_t size = (size_t)1 << (region->doublings < 62 ? region->doublings : 62);
+    region->doublings++;
+    if (run.end - page > size) run.end = page + size;
   }
+  cut_at_patches(region, page, &run);
   if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_REMAP) != 0) {
     if (patch_everything(region) != 0) return false;
   }
@@ -353,7 +356,12 @@ void region_put_back(memmap_region *region) {
   if (kept == 0) region->doublings = 0;
 }
 
-bool memmap_has_faults(const memmap_region *region) { return atomic_load(&region->is_faulted); }
+void memmap_guard_begin(memmap_region *region) { atomic_fetch_add(&region->guards, 1); }
+void memmap_guard_end(memmap_region *region) { atomic_fetch_sub(&region->guards, 1); }
+
+bool memmap_has_faults(const memmap_region *region, bool is_in_guard) {
+  return atomic_load(&region->is_faulted) && (is_in_guard || atomic_load(&region->guards) == 0);
+}
 
 int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
   int kinds = 0;

@@ -50,7 +50,8 @@ const char *memmap_call(int failure) {
     "", "close", "eventfd", "fallocate", "fcntl", "fstat", "ftruncate", "ioctl", "madvise",
     "malloc", "memfd_create", "mincore", "mlock", "mlockall", "mmap", "mprotect", "mremap",
     "msync", "munlock", "munlockall", "munmap", "open", "posix_fadvise", "pthread_create",
-    "pwrite", "sigaction", "sync_file_range",
+    "pwrite", "sigaction", "sync_file_range", "cachestat", "pidfd_open", "process_madvise",
+    "userfaultfd",
   };
-  return names[(-failure >> 12) & 0x1f];
+  return names[(-failure >> 12) & 0x3f];
 }

@@ -79,7 +79,8 @@ struct opening {
   memmap_region *region;
   struct platform_look look;
   bool is_created;     /* the file was made by this call */
-  bool is_grown;       /* and has to be set back on failure */
+  bool is_allocated;   /* blocks behind the end, to be given back on failure */
+  bool is_written;     /* as zeros: the size has changed */
 };
 
 static int open_object(struct opening *opening) {
@@ -112,7 +113,8 @@ static int measure(struct opening *opening) {
   if (look->kind == MEMMAP_OBJECT_CHARACTER_DEVICE) {
     if (request->length_bytes < 0) return MEMMAP_LENGTH_NEEDED;
   } else if (!is_anonymous) {
-    bool extends = request->flags & MEMMAP_EXTEND && request->length_bytes >= 0;
+    bool extends = request->flags & MEMMAP_EXTEND && request->length_bytes >= 0 &&
+                   look->kind == MEMMAP_OBJECT_FILE;
     if (!extends && request->offset_bytes > look->size_bytes) return MEMMAP_OFFSET_BEHIND_END;
     if (request->length_bytes < 0) length = look->size_bytes - request->offset_bytes;
     else if (!extends && length > look->size_bytes - request->offset_bytes)
@@ -147,8 +149,10 @@ static int extend_object(struct opening *opening) {
   if (!(opening->request->flags & MEMMAP_EXTEND) || end <= opening->look.size_bytes) return 0;
   if (opening->look.kind != MEMMAP_OBJECT_FILE) return 0;
   uint64_t size = opening->look.size_bytes;
-  opening->is_grown = true;
-  return platform_allocate(region->fd, size, end - size, size);
+  opening->is_allocated = true;
+  int result = platform_allocate(region->fd, size, end - size);
+  opening->is_written = result != 0;
+  return result < 0 ? result : 0;
 }
 
 int reserve_addresses(uintptr_t *address, size_t length, size_t alignment) {
@@ -209,6 +213,10 @@ static int prepare_pages(struct opening *opening) {
                     opening->look.kind == MEMMAP_OBJECT_NONE;
     int result = platform_advise(region->start, region->mapped,
                                  is_write ? MEMMAP_POPULATE_WRITE : MEMMAP_POPULATE_READ);
+    /* Before Linux 5.14, and for devices: tell the kernel and let it come. */
+    if (memmap_errno(result) == EINVAL) {
+      result = platform_advise(region->start, region->mapped, MEMMAP_WILLNEED);
+    }
     if (result) return result;
   }
   if (flags & MEMMAP_LOCKED) {
@@ -221,9 +229,9 @@ static int prepare_pages(struct opening *opening) {
 }
 
 static int finish_extending(struct opening *opening) {
-  if (!opening->is_grown) return 0;
+  if (!opening->is_allocated) return 0;
   uint64_t end = opening->request->offset_bytes + opening->region->length_bytes;
-  int result = platform_resize(opening->region->fd, end);
+  int result = platform_extend(opening->region->fd, opening->look.size_bytes, end);
   if (result == 0) opening->look.size_bytes = end;
   return result;
 }
@@ -238,11 +246,19 @@ static int make_memory_object(struct opening *opening) {
   return 0;
 }
 
+/* Setting the size that a file has frees the blocks behind it. A file that somebody else has
+ * grown meanwhile is left alone. */
+static void give_blocks_back(struct opening *opening) {
+  int64_t size = platform_size(opening->region->fd);
+  bool is_mine = opening->is_written || (uint64_t)size == opening->look.size_bytes;
+  if (size >= 0 && is_mine) platform_resize(opening->region->fd, opening->look.size_bytes);
+}
+
 static void undo(struct opening *opening) {
   memmap_region *region = opening->region;
   int fd = region->fd;
   if (region->start) platform_unmap(region->start, region->reserved);
-  if (opening->is_grown) platform_resize(fd, opening->look.size_bytes);
+  if (opening->is_allocated) give_blocks_back(opening);
   if (opening->is_created) platform_unlink(opening->request->path);
   if (fd >= 0) platform_close(fd);
   range_map_free(&region->advices);
@@ -283,7 +299,7 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   region->has_capacity = request->capacity_bytes != 0;
   region->is_shared = opening.look.kind == MEMMAP_OBJECT_NONE
                           ? (request->flags & MEMMAP_SHARED_OBJECT) != 0
-                          : request->access != MEMMAP_COPY;
+                          : request->access != MEMMAP_COPY && !(request->flags & MEMMAP_PRIVATE);
   if (result == 0) result = realize(&opening);
   if (result) {
     facts->object_bytes = opening.look.size_bytes;
@@ -331,6 +347,13 @@ int memmap_move_onto(memmap_region *region, void *over) {
   return result;
 }
 
+void memmap_abandon(memmap_region *region) {
+  platform_lock_take(&region->lock);
+  region->is_abandoned = true;
+  region->patch_count = 0;
+  platform_lock_drop(&region->lock);
+}
+
 /* -- the end ------------------------------------------------------------------------------------ */
 
 /* Regions whose addresses the kernel would not take back (a munmap in the middle of merged
@@ -362,7 +385,9 @@ static void keep_unreleased(memmap_region *region) {
 static void region_end(memmap_region *region) {
   if (region->is_borrowed) {
     /* Ordinary memory again before its owner frees or reuses it; and only then not ours. */
-    place_reservation(region->start, region->reserved, MEMMAP_WRITE);
+    if (!region->is_abandoned) {
+      place_reservation(region->start, region->reserved, MEMMAP_WRITE);
+    }
     registry_remove(region->start);
     free(region);
     return;
@@ -396,6 +421,7 @@ static void region_close(memmap_region *region) {
   region->is_closed = true;
   size_t keep_first = region->is_borrowed ? 0 : region->keep_first;
   size_t keep_end = region->is_borrowed ? region->reserved : region->keep_end;
+  if (region->is_abandoned) keep_end = 0;
   if (keep_end && place_reservation(region->start + keep_first, keep_end - keep_first,
                                     MEMMAP_READ)) {
     /* Too many mappings to cut one out of the middle: keep the whole. */
@@ -423,6 +449,51 @@ static void region_close(memmap_region *region) {
   if (fd >= 0) platform_close(fd);
 }
 
+/* -- sharing between threads ---------------------------------------------------------------------- */
+
+static memmap_region *shared_regions;
+static uint64_t shared_count;
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+
+uint64_t memmap_share(memmap_region *region) {
+  pthread_mutex_lock(&shared_lock);
+  if (!region->number) {
+    region->number = ++shared_count;
+    region->next_shared = shared_regions;
+    shared_regions = region;
+  }
+  uint64_t number = region->number;
+  pthread_mutex_unlock(&shared_lock);
+  return number;
+}
+
+/* One more user, unless the last one is gone. */
+static bool join(memmap_region *region) {
+  size_t users = atomic_load(&region->users);
+  while (users > 0 && !atomic_compare_exchange_weak(&region->users, &users, users + 1)) continue;
+  if (users == 0) return false;
+  memmap_retain_holder(region);
+  return true;
+}
+
+memmap_region *memmap_attach(uint64_t number) {
+  pthread_mutex_lock(&shared_lock);
+  memmap_region *region = shared_regions;
+  while (region && region->number != number) region = region->next_shared;
+  if (region && !join(region)) region = NULL;
+  pthread_mutex_unlock(&shared_lock);
+  return region;
+}
+
+static void leave_shared(memmap_region *region) {
+  if (!region->number) return;
+  pthread_mutex_lock(&shared_lock);
+  memmap_region **link = &shared_regions;
+  while (*link != region) link = &(*link)->next_shared;
+  *link = region->next_shared;
+  pthread_mutex_unlock(&shared_lock);
+}
+
 static void keep_addresses(memmap_region *region, uint64_t first_bytes, uint64_t end_bytes) {
   if (!end_bytes || !region->reserved) return;
   size_t first = round_down(first_bytes, region->page);
@@ -436,7 +507,10 @@ static void keep_addresses(memmap_region *region, uint64_t first_bytes, uint64_t
 
 void memmap_release_user(memmap_region *region, uint64_t keep_first, uint64_t keep_end) {
   keep_addresses(region, keep_first, keep_end);
-  if (atomic_fetch_sub(&region->users, 1) == 1) region_close(region);
+  if (atomic_fetch_sub(&region->users, 1) == 1) {
+    leave_shared(region);
+    region_close(region);
+  }
   memmap_release_holder(region);
 }
 

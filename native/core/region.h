@@ -48,11 +48,15 @@ enum { LOCK_NOW = 1, LOCK_ON_FAULT = 2 };
 struct memmap_region {
   atomic_size_t users, holders;
   atomic_bool is_faulted; /* records wait */
+  atomic_size_t guards;   /* open now, of all threads */
 
   struct platform_lock lock;
   uintptr_t start; /* 0: an empty region without capacity; it has no addresses */
-  size_t reserved, mapped, page, delta;
-  uint64_t length_bytes, object_offset;
+  size_t reserved, page, delta;
+  /* Changed under the lock by resize; others may look without it and see either value. */
+  atomic_size_t mapped;
+  _Atomic(uint64_t) length_bytes;
+  uint64_t object_offset;
   int fd; /* -1: none, or given back */
   int object_kind;
   enum memmap_access access;
@@ -61,6 +65,7 @@ struct memmap_region {
   bool is_shared;    /* MAP_SHARED */
   bool is_closed;
   bool is_borrowed;  /* the memory belongs to somebody else */
+  bool is_abandoned; /* who has given it away meanwhile */
   bool has_capacity;
   bool is_registered;
   size_t keep_first, keep_end; /* bytes that stay reserved when the last user goes; end 0: none */
@@ -78,6 +83,9 @@ struct memmap_region {
   struct memmap_fault faults[MEMMAP_FAULT_KINDS];
 
   memmap_region *next_unreleased;
+
+  uint64_t number; /* 0: not shared; guarded by the lock of the list it is in */
+  memmap_region *next_shared;
 };
 
 static inline size_t round_down(uint64_t value, size_t page) { return (size_t)(value - value % page); }

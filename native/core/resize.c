@@ -21,7 +21,8 @@ struct resizing {
   uint64_t length;      /* the new one */
   size_t mapped;        /* the new one */
   uint64_t object_size; /* before */
-  bool is_file_changed; /* its size has to follow, or its blocks to be given back */
+  bool is_allocated;    /* blocks behind the end, to be given back on failure */
+  bool is_written;      /* as zeros: the size has changed */
 };
 
 static uint64_t object_end(const memmap_region *region, uint64_t length) {
@@ -51,16 +52,19 @@ static int grow_object(struct resizing *resizing) {
   memmap_region *region = resizing->region;
   uint64_t end = object_end(region, resizing->length);
   if (region->fd < 0 || region->access != MEMMAP_WRITE || end <= resizing->object_size) return 0;
-  resizing->is_file_changed = true;
-  return platform_allocate(region->fd, resizing->object_size, end - resizing->object_size,
-                           resizing->object_size);
+  resizing->is_allocated = true;
+  int result = platform_allocate(region->fd, resizing->object_size, end - resizing->object_size);
+  resizing->is_written = result != 0;
+  return result < 0 ? result : 0;
 }
 
 static int set_object_size(struct resizing *resizing, uint64_t old_length) {
   memmap_region *region = resizing->region;
   if (region->fd < 0 || region->access != MEMMAP_WRITE) return 0;
   uint64_t end = object_end(region, resizing->length);
-  if (end > resizing->object_size) return platform_resize(region->fd, end);
+  if (end > resizing->object_size) {
+    return platform_extend(region->fd, resizing->object_size, end);
+  }
   /* Cut only what ended with the mapping; a sealed memory object keeps its size, without pages. */
   if (resizing->length >= old_length || object_end(region, old_length) < resizing->object_size)
     return 0;
@@ -71,7 +75,11 @@ static int set_object_size(struct resizing *resizing, uint64_t old_length) {
 }
 
 static void give_blocks_back(const struct resizing *resizing) {
-  if (resizing->is_file_changed) platform_resize(resizing->region->fd, resizing->object_size);
+  if (!resizing->is_allocated) return;
+  int64_t size = platform_size(resizing->region->fd);
+  /* A file that somebody else has grown meanwhile is left alone. */
+  bool is_mine = resizing->is_written || (uint64_t)size == resizing->object_size;
+  if (size >= 0 && is_mine) platform_resize(resizing->region->fd, resizing->object_size);
 }
 
 static int lock_added(memmap_region *region, size_t first, size_t end) {

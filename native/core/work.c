@@ -79,10 +79,20 @@ static struct pages pages_inside(const memmap_region *region, uint64_t offset, u
   return (struct pages){first, last_page < first ? first : last_page};
 }
 
-static int put_out(memmap_work *work, uint64_t offset, uint64_t length) {
-  memmap_region *region = work->region;
-  struct pages pages = pages_inside(region, offset, length);
-  if (pages.first == pages.end) return 0;
+/* The next run of pages from `first` on that is not locked here. */
+static struct pages unlocked_run(memmap_region *region, size_t first, size_t end) {
+  struct pages run = {first, first};
+  platform_lock_take(&region->lock);
+  while (run.first < end && range_map_get(&region->locks, run.first, &run.end) != 0) {
+    run.first = run.end;
+  }
+  platform_lock_drop(&region->lock);
+  if (run.first > end) run.first = end;
+  if (run.end > end) run.end = end;
+  return run;
+}
+
+static int put_run_out(memmap_region *region, struct pages pages) {
   uintptr_t address = page_address(region, pages.first);
   size_t bytes = (pages.end - pages.first) * region->page;
   if (!is_on_file(region)) return platform_advise(address, bytes, MEMMAP_PAGEOUT);
@@ -92,6 +102,19 @@ static int put_out(memmap_work *work, uint64_t offset, uint64_t length) {
   if (result == 0) result = platform_advise(address, bytes, MEMMAP_DONTNEED);
   if (result == 0) result = platform_drop_cache(region->fd, at, bytes);
   return result;
+}
+
+/* Locked pages stay; EINVAL says that they are, by mlockall or by another mapping's lock. */
+static int put_out(memmap_work *work, uint64_t offset, uint64_t length) {
+  struct pages pages = pages_inside(work->region, offset, length);
+  for (size_t page = pages.first; page < pages.end;) {
+    struct pages run = unlocked_run(work->region, page, pages.end);
+    page = run.end;
+    if (run.first == run.end) break;
+    int result = put_run_out(work->region, run);
+    if (result && memmap_errno(result) != EINVAL) return result;
+  }
+  return 0;
 }
 
 static int evict(memmap_work *work) { return in_pieces(work, put_out); }

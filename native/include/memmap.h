@@ -44,6 +44,7 @@ enum memmap_flags {
   MEMMAP_LOCKED = 1 << 4,     /* all pages locked, also those that resize adds */
   MEMMAP_HUGE_TRANSPARENT = 1 << 5,
   MEMMAP_SHARED_OBJECT = 1 << 6, /* anonymous memory on a memfd, sealed against shrinking */
+  MEMMAP_PRIVATE = 1 << 7, /* MAP_PRIVATE whatever the access: the range may become writable */
 };
 
 /* Why a request cannot be met although no system call failed; positive answers of memmap_map
@@ -105,6 +106,8 @@ enum memmap_call_name {
   MEMMAP_CALL_MREMAP, MEMMAP_CALL_MSYNC, MEMMAP_CALL_MUNLOCK, MEMMAP_CALL_MUNLOCKALL,
   MEMMAP_CALL_MUNMAP, MEMMAP_CALL_OPEN, MEMMAP_CALL_POSIX_FADVISE, MEMMAP_CALL_PTHREAD_CREATE,
   MEMMAP_CALL_PWRITE, MEMMAP_CALL_SIGACTION, MEMMAP_CALL_SYNC_FILE_RANGE,
+  MEMMAP_CALL_CACHESTAT, MEMMAP_CALL_PIDFD_OPEN, MEMMAP_CALL_PROCESS_MADVISE,
+  MEMMAP_CALL_USERFAULTFD,
 };
 static inline int memmap_failure(enum memmap_call_name call, int error) {
   return -(error | (int)call << 12);
@@ -126,6 +129,10 @@ int64_t memmap_object_bytes(const memmap_region *region);
  * there. pre: no views, no patches, `over` is not used by anyone. */
 int memmap_move_onto(memmap_region *region, void *over);
 
+/* The memory that the region was moved onto is no longer there: its owner has moved it and given
+ * the old addresses back. The region then ends without touching them. */
+void memmap_abandon(memmap_region *region);
+
 /* Grows or shrinks mapping and object, all or nothing. When the pages had to move to other
  * addresses, *former receives the old range as a closed region with one holder, else NULL. */
 int memmap_resize(memmap_region *region, uint64_t length_bytes, memmap_region **former,
@@ -140,6 +147,11 @@ void memmap_release_user(memmap_region *region, uint64_t keep_first_bytes,
 void memmap_retain_holder(memmap_region *region);
 void memmap_release_holder(memmap_region *region);
 bool memmap_is_closed(const memmap_region *region);
+
+/* A number by which other threads of this process find the region; never given twice. */
+uint64_t memmap_share(memmap_region *region);
+/* The region of that number with one user more; NULL when its last user has gone. */
+memmap_region *memmap_attach(uint64_t number);
 
 /* -- copies that never fault ------------------------------------------------------------------- */
 
@@ -215,6 +227,50 @@ struct memmap_work {
  * (post: the errno of result is ECANCELED). The region gains a user until `done` was called. */
 int memmap_start(memmap_work *work);
 
+/* -- inspection: what the system tells of its caches and page tables -------------------------- */
+
+/* Pages of a range of a file. A page is dirty when any byte of its folio was stored to. */
+struct memmap_cache_state { uint64_t cached, dirty, writeback, evicted, recently_evicted; };
+/* ENOSYS: the kernel cannot; EPERM: this user may not know; EOPNOTSUPP: not for this file. */
+int memmap_cache_state(int fd, uint64_t offset_bytes, uint64_t length_bytes,
+                       struct memmap_cache_state *state);
+/* Asks the system to drop clean pages of the file from its cache; it need not. */
+int memmap_drop_cache(int fd, uint64_t offset_bytes, uint64_t length_bytes);
+
+/* What a page table says of a page; the numbers are the kernel's (platform/linux/inspect.c). */
+enum memmap_page_category {
+  MEMMAP_PAGE_WATCHED = 1 << 0, MEMMAP_PAGE_WRITTEN = 1 << 1, MEMMAP_PAGE_FILE = 1 << 2,
+  MEMMAP_PAGE_PRESENT = 1 << 3, MEMMAP_PAGE_SWAPPED = 1 << 4, MEMMAP_PAGE_ZERO = 1 << 5,
+  MEMMAP_PAGE_HUGE = 1 << 6, MEMMAP_PAGE_SOFT_DIRTY = 1 << 7, MEMMAP_PAGE_GUARD = 1 << 8,
+};
+struct memmap_page_run { uint64_t start, end, categories; };
+/* A page matches when it has all of `required` and, where that is not 0, one of `any_of`, after
+ * the bits of `inverted` were turned over. The layout is the contract with src/binding. */
+struct memmap_page_scan {
+  uint64_t start, end; /* page-aligned addresses */
+  uint64_t inverted, required, any_of, wanted;
+  uint64_t scanned_end; /* the answer: where the next scan goes on */
+};
+/* fd: of a /proc/PID/pagemap. Returns how many runs of pages alike were found. */
+int memmap_scan_pages(int fd, struct memmap_page_scan *scan, struct memmap_page_run *runs,
+                      size_t capacity);
+/* Asks for pages of another process to leave memory. Returns the bytes that were looked at. */
+int64_t memmap_page_out(int64_t process, uint64_t address, uint64_t length_bytes);
+
+enum memmap_written_mode {
+  MEMMAP_WRITTEN_COPIES = 0, /* pages of private memory that are no longer the object's */
+  MEMMAP_WRITTEN_WATCHED = 1, /* pages stored to since memmap_watch_writes or the last reset */
+  MEMMAP_WRITTEN_RESET = 2,   /* the same, and counting begins anew, without a gap */
+};
+/* Notes from now on which pages are stored to through this mapping (never those that write(2)
+ * or another mapping changes). ENOSYS, EINVAL: the kernel cannot; EPERM: the user may not. */
+int memmap_watch_writes(memmap_region *region);
+/* Runs in bytes of the mapping, cut to it; *next_bytes is where the next call goes on. EPERM: the
+ * range is not watched (any more): a fault in it was put back, or it was moved. */
+int memmap_written(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
+                   enum memmap_written_mode mode, struct memmap_page_run *runs, size_t capacity,
+                   uint64_t *next_bytes);
+
 /* -- faults ------------------------------------------------------------------------------------ */
 
 /* The order is part of the contract with src/mapping/fault.ts. */
@@ -233,8 +289,12 @@ struct memmap_fault {
   int detail;        /* the signal's si_code */
 };
 
-/* True when faults wait to be collected. */
-bool memmap_has_faults(const memmap_region *region);
+/* Faults that happen between the two calls belong to whoever made them: to others they do not
+ * show. The calls may nest, also from several threads; then the first to end takes them. */
+void memmap_guard_begin(memmap_region *region);
+void memmap_guard_end(memmap_region *region);
+/* True when faults wait to be collected; outside of a guard only while nobody is in one. */
+bool memmap_has_faults(const memmap_region *region, bool is_in_guard);
 /* Puts every patch back and then moves the records into faults[MEMMAP_FAULT_KINDS].
  * Returns how many kinds have a count. */
 int memmap_collect(memmap_region *region, struct memmap_fault *faults);

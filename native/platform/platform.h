@@ -56,9 +56,12 @@ void platform_unlink(const char *path);
 int platform_look(int fd, struct platform_look *look);
 /* The size in bytes, or a failure. [handler] */
 int64_t platform_size(int fd);
-/* Allocates blocks without changing the size; zeros are written at the end of the file where the
- * file system cannot (the size then changes). */
-int platform_allocate(int fd, uint64_t offset, uint64_t length, uint64_t size);
+/* Allocates blocks without changing the size. Where the file system cannot, zeros are written,
+ * which changes it: then 1. */
+int platform_allocate(int fd, uint64_t offset, uint64_t length);
+/* Makes the file at least `to` bytes long; never shorter. */
+int platform_extend(int fd, uint64_t from, uint64_t to);
+/* Sets the size, whatever it was. */
 int platform_resize(int fd, uint64_t size);
 int platform_punch(int fd, uint64_t offset, uint64_t length);
 /* Starts and awaits the write-back of a range of the file's data. */
@@ -68,6 +71,18 @@ int platform_drop_cache(int fd, uint64_t offset, uint64_t length);
 int platform_memory_object(uint64_t size, unsigned huge_shift);
 /* Whether the kernel tells this user which pages of the file are in memory. */
 bool platform_may_see_cache(int fd);
+
+/* -- inspection: as in memmap.h; ENOSYS where the system has no such thing --------------------- */
+
+int platform_cache_state(int fd, uint64_t offset, uint64_t length,
+                         struct memmap_cache_state *state);
+/* check: EPERM unless the stores to the range are watched; reset: watch what matched anew. */
+int platform_scan_pages(int fd, struct memmap_page_scan *scan, bool check, bool reset,
+                        struct memmap_page_run *runs, size_t capacity);
+/* A descriptor for scans of this process. */
+int platform_open_page_table(void);
+int64_t platform_page_out(int64_t process, uint64_t address, uint64_t length);
+int platform_watch_writes(uintptr_t address, size_t length);
 
 /* -- faults ------------------------------------------------------------------------------------ */
 

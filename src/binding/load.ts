@@ -5,11 +5,20 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+/** Another addon, for the sanitizers and for other processors. On Deno without --allow-env: none. */
+function fromEnvironment(): string | undefined {
+  try {
+    return process.env.MEMMAP_ADDON;
+  } catch {
+    return undefined;
+  }
+}
+
 export function load(): unknown {
   const require = createRequire(import.meta.url);
   const target = `${process.platform}-${process.arch}`;
   const candidates = [
-    process.env.MEMMAP_ADDON, // for the sanitizers and for other processors
+    fromEnvironment(),
     fileURLToPath(new URL(`../../prebuilds/${target}/memmap.node`, import.meta.url)),
     fileURLToPath(new URL('../../native/build/Release/memmap.node', import.meta.url)),
   ];

@@ -15,6 +15,7 @@ export const Flag = {
   locked: 16,
   hugeTransparent: 32,
   sharedObject: 64,
+  private: 128,
 } as const;
 /** `enum memmap_refusal` */
 export const Refusal = {
@@ -69,6 +70,20 @@ export const faultCodes = [
   'ERR_MEMMAP_IO',
   'ERR_MEMMAP_CLOSED',
 ] as const;
+/** `enum memmap_page_category` */
+export const PageCategory = {
+  watched: 1 << 0,
+  written: 1 << 1,
+  file: 1 << 2,
+  present: 1 << 3,
+  swapped: 1 << 4,
+  zero: 1 << 5,
+  huge: 1 << 6,
+  softDirty: 1 << 7,
+  guard: 1 << 8,
+} as const;
+/** `enum memmap_written_mode` */
+export const Written = { copies: 0, watched: 1, reset: 2 } as const;
 /** `enum fact` */
 export const Fact = {
   length: 0,
@@ -106,10 +121,18 @@ export interface Native {
   ): number;
   resize(mapping: object, length: number): number;
   close(mapping: object): void;
+  share(mapping: object): number;
+  attach(
+    mapping: object,
+    number: number,
+    view: Uint8Array,
+    pin: SharedArrayBuffer | undefined,
+  ): boolean;
+  refresh(mapping: object): void;
   objectBytes(mapping: object): number;
   buffer(mapping: object, offset: number, length: number): Buffer<ArrayBuffer>;
   sharedBuffer(mapping: object, length: number): SharedArrayBuffer | undefined;
-  moveOnto(mapping: object, view: Uint8Array, pin: SharedArrayBuffer): number;
+  moveOnto(mapping: object, view: Uint8Array, pin: object): number;
   hold(mapping: object, buffer: SharedArrayBuffer): void;
   read(mapping: object, offset: number, target: Uint8Array): number;
   write(mapping: object, offset: number, source: Uint8Array): number;
@@ -133,10 +156,25 @@ export interface Native {
   ): Task;
   cancel(task: Task): void;
   watch(callback: () => void): void;
+  guard(mapping: object, isBegin: boolean): void;
   hasFaults(mapping: object): boolean;
   collect(mapping: object): FaultRecord[];
-  faulted(): object[];
+  faulted(isAll: boolean): object[];
   handlersLost(): boolean;
+  /** cached, dirty, writeback, evicted, recently evicted: pages */
+  cacheState(fd: number, offset: number, length: number, answer: Float64Array): number;
+  dropCache(fd: number, offset: number, length: number): number;
+  /** `struct memmap_page_scan` and an array of `struct memmap_page_run`; returns how many */
+  scanPages(fd: number, scan: BigUint64Array, runs: BigUint64Array): number;
+  pageOut(process: number, address: bigint, length: number): number;
+  watchWrites(mapping: object): number;
+  written(
+    mapping: object,
+    offset: number,
+    length: number,
+    mode: number,
+    runs: BigUint64Array,
+  ): number;
 }
 
 export const native: Native = load() as Native;

@@ -43,9 +43,11 @@ int platform_open(const char *path, bool write, bool create, bool *created) {
     if (fd < 0 && memmap_errno(fd) == EEXIST) fd = try_open(path, flags);
   }
   if (fd >= 0) return fd;
-  /* What cannot be opened so can still be looked at, to say what it is. */
+  /* Directories and sockets cannot be opened so, but looked at, to say what they are. */
   int error = memmap_errno(fd);
-  if (error != EISDIR && error != ENXIO) return fd;
+  struct stat status;
+  if ((error != EISDIR && error != ENXIO) || stat(path, &status) != 0) return fd;
+  if (!S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode)) return fd;
   int looked = open(path, O_PATH | O_CLOEXEC);
   return looked < 0 ? fd : looked;
 }
@@ -113,7 +115,7 @@ static int write_zeros(int fd, uint64_t offset, uint64_t length) {
   return 0;
 }
 
-int platform_allocate(int fd, uint64_t offset, uint64_t length, uint64_t size) {
+int platform_allocate(int fd, uint64_t offset, uint64_t length) {
   int result;
   do {
     result = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
@@ -122,8 +124,23 @@ int platform_allocate(int fd, uint64_t offset, uint64_t length, uint64_t size) {
   if (errno != EOPNOTSUPP && errno != ENOSYS) {
     return memmap_failure(MEMMAP_CALL_FALLOCATE, errno);
   }
-  (void)size;
-  return write_zeros(fd, offset, length);
+  result = write_zeros(fd, offset, length);
+  return result ? result : 1;
+}
+
+int platform_extend(int fd, uint64_t from, uint64_t to) {
+  int result;
+  /* Not ftruncate, which would cut a file that somebody else has grown further meanwhile. */
+  do {
+    result = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return 0;
+  if (errno != EOPNOTSUPP && errno != ENOSYS) {
+    return memmap_failure(MEMMAP_CALL_FALLOCATE, errno);
+  }
+  int64_t size = platform_size(fd);
+  if (size < 0) return (int)size;
+  return (uint64_t)size < to ? platform_resize(fd, to) : 0;
 }
 
 int platform_resize(int fd, uint64_t size) {
