@@ -19,6 +19,8 @@ export type {
   MapOptions,
   MappingAccess,
 } from './mapping/options.ts';
+export type { MappingHandle } from './mapping/origin.ts';
 export { type LockAllOptions, lockAll, pageSize, unlockAll } from './mapping/process.ts';
 export type { Residency } from './mapping/residency.ts';
+export { type MapIntoWasmOptions, mapIntoWasm, type WasmMemory } from './mapping/wasm.ts';
 export type { WorkOptions } from './mapping/work.ts';

@@ -85,7 +85,7 @@ export function deliverLater(source: FaultSource, error: FaultError): void {
 }
 
 function deliverAll(): void {
-  for (const source of native.faulted() as FaultSource[]) {
+  for (const source of native.faulted(false) as FaultSource[]) {
     const error = takeFaults(source);
     if (error) deliverLater(source, error);
   }
@@ -93,7 +93,7 @@ function deliverAll(): void {
 
 function tellAtExit(): void {
   const undelivered = [...waiting];
-  for (const source of native.faulted() as FaultSource[]) {
+  for (const source of native.faulted(true) as FaultSource[]) {
     const error = takeFaults(source);
     if (error) undelivered.push(error);
   }

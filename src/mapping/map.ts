@@ -6,9 +6,24 @@ import {
   type AnonymousOptions,
   type FileLike,
   type MapOptions,
+  type Request,
   readAnonymousOptions,
   readMapOptions,
 } from './options.ts';
+import { requested } from './origin.ts';
+
+/** Makes it, and gives the first advice; on failure nothing is left of it. */
+function make(request: Request): Mapping {
+  const mapping = makeMapping(requested(request));
+  if (request.advice === undefined) return mapping;
+  try {
+    mapping.advise(request.advice);
+    return mapping;
+  } catch (error) {
+    mapping.close();
+    throw error;
+  }
+}
 
 /**
  * Maps a file, or a device that can be mapped. An empty file gives an empty mapping, on which every
@@ -23,7 +38,7 @@ import {
  * ```
  */
 export function map(file: FileLike, options?: MapOptions): Mapping {
-  return makeMapping(readMapOptions(file, options));
+  return make(readMapOptions(file, options));
 }
 
 /**
@@ -31,5 +46,5 @@ export function map(file: FileLike, options?: MapOptions): Mapping {
  * has a descriptor and can be given to other processes.
  */
 export function anonymous(byteLength: number, options?: AnonymousOptions): Mapping {
-  return makeMapping(readAnonymousOptions(byteLength, options));
+  return make(readAnonymousOptions(byteLength, options));
 }

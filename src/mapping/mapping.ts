@@ -5,17 +5,19 @@ import { constants } from 'node:buffer';
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 import { Access, Fact, faultCodes, native, Sync, Work } from '../binding/native.ts';
+import { checkElement, checkWholePages, type Paged, pagesAround } from '../core/alignment.ts';
 import type { FaultError } from '../core/errors.ts';
 import { closed, invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
-import { isAligned, nearest, roundDown, roundUp } from '../core/page.ts';
+import { isAligned } from '../core/page.ts';
 import { type Range, readRange, type Span, within } from '../core/range.ts';
 import { boolean, bytesOf, callback, integer, object, oneOf } from '../core/validate.ts';
 import { type Advice, adviceNames, adviceNumber, type Discard, discardNames } from './advice.ts';
 import { deliverLater, takeFaults, watchFaults } from './fault.ts';
-import { accessNumber, type MappingAccess, type Request } from './options.ts';
-import { attempt, describeTarget, refused, refusedRequest, refusedResize } from './refusal.ts';
+import type { MappingAccess } from './options.ts';
+import { attached, type MappingHandle, makeHandle, notShared, type Origin } from './origin.ts';
+import { tie } from './owner.ts';
+import { attempt, refused, refusedResize } from './refusal.ts';
 import { packResidency, type Residency, unknownResidency } from './residency.ts';
-import { checkSharedLength, makeSharedBuffer } from './sharing.ts';
 import { readWorkOptions, runWork, type WorkOptions } from './work.ts';
 
 /** What `protect` sets: what the pages may do. */
@@ -43,9 +45,6 @@ export interface FlushOptions extends WorkOptions {
 const making = Symbol('making');
 const protections = ['none', 'read', 'write'] as const;
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array);
-
-/** Keeps a mapping alive as long as one of its buffers: a fault in it has to reach somebody. */
-const owners = new WeakMap<ArrayBufferLike, Mapping>();
 
 /** Found by structured cloning among the properties of a mapping, which cannot be cloned. */
 const cloneGuard = {
@@ -85,70 +84,35 @@ function withCause(error: unknown, fault: FaultError | undefined): unknown {
  * `ERR_MEMMAP_CLOSED`.
  */
 export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
-  readonly #path: string | null;
-  readonly #name: string;
-  readonly #access: MappingAccess;
-  readonly #offset: number;
-  readonly #shared: boolean;
+  /** @internal */
+  readonly clone: object = cloneGuard;
+  readonly #origin: Origin;
   readonly #page: number;
   #fd: number;
   #address: number;
   #length: number;
   #capacity: number;
   #closed = false;
-  #buffer: ArrayBuffer | SharedArrayBuffer | undefined;
+  #buffer: ArrayBufferLike | undefined;
   #bytes: Buffer | undefined;
 
   /** @internal */
-  constructor(key: symbol, request: Request) {
+  constructor(key: symbol, origin: Origin) {
     super();
     if (key !== making) {
       throw new TypeError('Cannot construct a Mapping: call map() or anonymous()');
     }
-    const { target, access, offset, length, capacity, flags, hugeShift, address } = request;
-    this.#path = request.path;
-    this.#access = access;
-    this.#offset = offset;
-    this.#shared = request.shared;
-    this.#name = describeTarget(request);
-    if (request.shared) checkSharedLength('options.length', Math.max(length, capacity));
-    let refusal: number;
-    try {
-      const number = accessNumber(access);
-      refusal = native.map(
-        this,
-        target,
-        number,
-        offset,
-        length,
-        capacity,
-        flags,
-        hugeShift,
-        address,
-      );
-    } catch (error) {
-      throw refused(
-        error,
-        this.#context(`map ${this.#name} with access '${access}'`, hugeShift !== 0),
-      );
-    }
-    if (refusal !== 0) throw refusedRequest(refusal, request);
+    this.#origin = origin;
+    origin.begin(this);
     const { facts } = native;
     this.#fd = facts[Fact.fd] as number;
     this.#address = facts[Fact.address] as number;
     this.#length = facts[Fact.length] as number;
     this.#capacity = facts[Fact.capacity] as number;
     this.#page = facts[Fact.page] as number;
-    Object.defineProperty(this, 'clone', { value: cloneGuard, enumerable: true });
-    this.#prepare(request);
-  }
-
-  /** What can only be done once the memory is there; on failure it is closed again. */
-  #prepare(request: Request): void {
     try {
       watchFaults();
-      if (request.shared) this.#share();
-      if (request.advice !== undefined) this.advise(request.advice);
+      if (origin.shared) this.#share();
     } catch (error) {
       this.close();
       throw error;
@@ -156,32 +120,50 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   }
 
   #share(): void {
-    const length = this.#capacity || this.#length;
-    checkSharedLength('options.length', length);
-    this.#buffer =
-      length === 0
-        ? new SharedArrayBuffer(0)
-        : attempt(
-            () => makeSharedBuffer(this, length),
-            () => this.#context(`share ${this.#name}`),
-          );
-    if (length === 0) return;
-    owners.set(this.#buffer, this);
+    const { share } = this.#origin;
+    if (!share) return;
+    const buffer = this.#attempt('share', () => share(this));
+    this.#buffer = buffer;
+    // The mapping has moved under the buffer's memory where the runtime cannot do better.
+    native.refresh(this);
+    this.#address = native.facts[Fact.address] as number;
+    tie(buffer, this);
+  }
+
+  /**
+   * The mapping of another thread of this process, by what {@link Mapping.share} gave there. It is
+   * one more user of the memory, and is closed like any other.
+   * @throws MemmapError `ERR_MEMMAP_CLOSED` when its last user has closed it.
+   */
+  static attach(handle: MappingHandle): Mapping {
+    return makeMapping(attached(handle));
+  }
+
+  /**
+   * What another thread needs to use the same memory: post it, or pass it as workerData, and call
+   * {@link Mapping.attach} there. Needs `shared: true`.
+   */
+  share(): MappingHandle {
+    this.#enter('share');
+    const { shared, path, access, offset } = this.#origin;
+    const buffer = this.#buffer;
+    if (!shared || !(buffer instanceof SharedArrayBuffer)) throw notShared(path);
+    return makeHandle(this, { buffer, path, access, offset });
   }
 
   // -- facts ------------------------------------------------------------------------------------
 
   /** Bytes that are mapped; 0 after close. */
   get byteLength(): number {
-    return this.#closed ? 0 : this.#length;
+    return this.#closed ? 0 : this.#size();
   }
   /** The first byte of the file that is mapped. */
   get offset(): number {
-    return this.#offset;
+    return this.#origin.offset;
   }
   /** What was asked for: `'read'`, `'write'`, `'copy'` or `'none'`. */
   get access(): MappingAccess {
-    return this.#access;
+    return this.#origin.access;
   }
   /** The address of the first byte; `0n` for an empty mapping. */
   get address(): bigint {
@@ -189,7 +171,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   }
   /** The path that was given, as given; `null` for a descriptor and for anonymous memory. */
   get path(): string | null {
-    return this.#path;
+    return this.#origin.path;
   }
   /** The mapping's own descriptor of its file; -1 where there is none, and after close. */
   get fd(): number {
@@ -200,7 +182,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   }
   /** Whether {@link Mapping.buffer} is a SharedArrayBuffer. */
   get shared(): boolean {
-    return this.#shared;
+    return this.#origin.shared;
   }
   /** Bytes of a page of this mapping: the system's page, or the huge page it was mapped with. */
   get pageSize(): number {
@@ -221,9 +203,10 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
    */
   get bytes(): Buffer {
     this.#open('make a buffer');
-    if (this.#bytes && this.#bytes.byteLength === this.#length) return this.#bytes;
-    const buffer = this.buffer;
-    this.#bytes = Buffer.from(buffer as ArrayBuffer, 0, this.#length);
+    const length = this.#size();
+    if (this.#bytes && this.#bytes.byteLength === length) return this.#bytes;
+    const { buffer, at } = this.#under(0, length);
+    this.#bytes = Buffer.from(buffer as ArrayBuffer, at, length);
     return this.#bytes;
   }
 
@@ -232,10 +215,11 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
    * capacity where there is one.
    * @throws RangeError as {@link Mapping.bytes}.
    */
-  get buffer(): ArrayBuffer | SharedArrayBuffer {
+  get buffer(): ArrayBufferLike {
     this.#open('make a buffer');
+    if (this.#origin.host) return this.#origin.host.buffer();
+    if (this.#origin.shared && this.#buffer) return this.#buffer;
     const length = this.#length;
-    if (this.#shared && this.#buffer) return this.#buffer;
     if (this.#buffer && this.#buffer.byteLength === length) return this.#buffer;
     if (length > constants.MAX_LENGTH) {
       const hint = 'use window(byteOffset, byteLength) for a part of it';
@@ -250,13 +234,15 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   #make(offset: number, length: number): ArrayBuffer {
     if (length === 0) return new ArrayBuffer(0);
     const buffer = native.buffer(this, offset, length).buffer;
-    owners.set(buffer, this);
+    tie(buffer, this);
     return buffer;
   }
 
   /** Where views of [offset, offset + length) get their buffer, and where in it they begin. */
   #under(offset: number, length: number): { buffer: ArrayBufferLike; at: number } {
-    if (this.#shared) return { buffer: this.buffer, at: offset };
+    const { host, shared } = this.#origin;
+    if (host) return { buffer: host.buffer(), at: host.at + offset };
+    if (shared) return { buffer: this.buffer, at: offset };
     const isWhole = offset === 0 && length === this.#length;
     return { buffer: isWhole ? this.buffer : this.#make(offset, length), at: 0 };
   }
@@ -266,8 +252,9 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     if (length !== undefined) integer('byteLength', length);
     this.#open('make a view');
     const start = offset ?? 0;
-    if (start > this.#length) throw outOfRange('byteOffset', `>= 0 && <= ${this.#length}`, start);
-    const rest = this.#length - start;
+    const size = this.#size();
+    if (start > size) throw outOfRange('byteOffset', `>= 0 && <= ${size}`, start);
+    const rest = size - start;
     if (length !== undefined && length > rest) {
       throw outOfRange('byteLength', `>= 0 && <= ${rest}`, length);
     }
@@ -304,7 +291,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
       integer('length', length, 0, Math.floor(Number.MAX_SAFE_INTEGER / size));
     }
     const part = this.#part(byteOffset, length === undefined ? undefined : length * size);
-    this.#checkAlignment(part.offset, size, Type.name);
+    checkElement(part.offset, this.#address, size, Type.name);
     if (!isAligned(part.length, size)) {
       const expected = `a whole number of ${Type.name} elements of ${size} bytes`;
       const hint = `pass length ${Math.floor(part.length / size)} to leave the rest out`;
@@ -312,19 +299,6 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     }
     const { buffer, at } = this.#under(part.offset, part.length);
     return new Type(buffer, at, part.length / size);
-  }
-
-  #checkAlignment(offset: number, size: number, type: string): void {
-    const address = this.#address + offset;
-    if (isAligned(address, size)) return;
-    let aligned = nearest(address, size) - this.#address;
-    if (aligned < 0) aligned += size;
-    throw outOfRange(
-      'byteOffset',
-      `aligned to the ${size} bytes of ${type}`,
-      offset,
-      `the nearest aligned offset is ${aligned}`,
-    );
   }
 
   /** A DataView over a part of the mapping, at any offset. */
@@ -360,10 +334,10 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const bytes = bytesOf(verb === 'read' ? 'target' : 'source', view);
     integer('position', position);
     this.#enter(verb);
-    if (verb === 'write' && (this.#access === 'read' || this.#access === 'none')) {
+    if (verb === 'write' && (this.#origin.access === 'read' || this.#origin.access === 'none')) {
       throw this.#readOnly();
     }
-    const rest = Math.max(0, this.#length - position);
+    const rest = Math.max(0, this.#size() - position);
     const part = bytes.byteLength > rest ? bytes.subarray(0, rest) : bytes;
     if (part.byteLength === 0) return 0;
     const copied = native[verb](this, position, part);
@@ -372,16 +346,21 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     if (kind === 'ERR_MEMMAP_READ_ONLY') throw this.#readOnly();
     const state =
       kind === 'ERR_MEMMAP_IO' ? 'the disk is full or failed' : "it is protected 'none'";
-    throw new MemmapError(kind, `Cannot ${verb} byte ${position} of ${this.#name}: ${state}`, {
-      path: this.#path ?? undefined,
-      hint: kind === 'ERR_MEMMAP_IO' ? 'free space, or look at the kernel log' : "protect('read')",
-    });
+    throw new MemmapError(
+      kind,
+      `Cannot ${verb} byte ${position} of ${this.#origin.name}: ${state}`,
+      {
+        path: this.#origin.path ?? undefined,
+        hint:
+          kind === 'ERR_MEMMAP_IO' ? 'free space, or look at the kernel log' : "protect('read')",
+      },
+    );
   }
 
   #readOnly(): MemmapError {
-    const message = `Cannot write to ${this.#name}: the mapping, or this part of it, is read-only`;
+    const message = `Cannot write to ${this.#origin.name}: the mapping, or this part of it, is read-only`;
     return new MemmapError('ERR_MEMMAP_READ_ONLY', message, {
-      path: this.#path ?? undefined,
+      path: this.#origin.path ?? undefined,
       hint: "map with access 'write' or 'copy', or protect('write', range)",
     });
   }
@@ -399,13 +378,13 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const invalidate = options?.invalidate ?? false;
     boolean('options.invalidate', invalidate);
     this.#enter('flush');
-    const span = within(given, this.#length);
+    const span = within(given, this.#size());
     this.#refuseFlushOfCopy();
     if (!this.#canFlush(span)) return;
     try {
       await runWork(this, Work.flush, span, work, invalidate);
     } catch (error) {
-      throw refused(error, this.#context(`flush ${this.#name}`));
+      throw refused(error, this.#context(`flush ${this.#origin.name}`));
     }
   }
 
@@ -417,22 +396,22 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     oneOf('options.mode', mode, ['sync', 'async']);
     boolean('options.invalidate', invalidate);
     this.#enter('flush');
-    const { offset, length } = within(given, this.#length);
+    const { offset, length } = within(given, this.#size());
     this.#refuseFlushOfCopy();
     if (!this.#canFlush({ offset, length })) return;
     this.#attempt('flush', () => native.flush(this, offset, length, Sync[mode], invalidate));
   }
 
   #refuseFlushOfCopy(): void {
-    if (this.#access !== 'copy') return;
+    if (this.#origin.access !== 'copy') return;
     throw unsupported('flush', "the stores of a 'copy' mapping never reach its file", {
-      path: this.#path ?? undefined,
+      path: this.#origin.path ?? undefined,
       hint: "map with access 'write' to save, or write mapping.bytes to a file",
     });
   }
 
   #canFlush(span: Span): boolean {
-    return this.#access === 'write' && this.#fd >= 0 && span.length > 0;
+    return this.#origin.access === 'write' && this.#fd >= 0 && span.length > 0;
   }
 
   /**
@@ -443,7 +422,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     oneOf('advice', advice, adviceNames);
     const given = readRange(range);
     this.#enter('advise');
-    const { offset, length } = within(given, this.#length);
+    const { offset, length } = within(given, this.#size());
     this.#attempt(`advise '${advice}' for`, () =>
       native.advise(this, offset, length, adviceNumber(advice)),
     );
@@ -459,26 +438,12 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     oneOf('how', how, discardNames);
     const given = readRange(range);
     this.#enter('discard');
-    const span = within(given, this.#length);
-    this.#checkWholePages(span);
-    if (how === 'remove' && this.#access !== 'write') throw this.#readOnly();
+    const span = within(given, this.#size());
+    checkWholePages(span, this.#paged());
+    if (how === 'remove' && this.#origin.access !== 'write') throw this.#readOnly();
     this.#attempt(`discard ('${how}')`, () =>
       native.advise(this, span.offset, span.length, adviceNumber(how)),
     );
-  }
-
-  /** Parts of pages are refused; the end of the mapping counts as aligned. */
-  #checkWholePages({ offset, length }: Span): void {
-    const base = this.#offset % this.#page;
-    const end = offset + length;
-    const isStart = offset === 0 || isAligned(base + offset, this.#page);
-    const isEnd = end === this.#length || isAligned(base + end, this.#page);
-    if (isStart && isEnd) return;
-    const first = Math.max(0, roundDown(base + offset, this.#page) - base);
-    const last = Math.min(this.#length, roundUp(base + end, this.#page) - base);
-    const hint = `the pages around it are {offset: ${first}, length: ${last - first}}`;
-    const expected = `of whole pages of ${this.#page} bytes`;
-    throw outOfRange('range', expected, `{offset: ${offset}, length: ${length}}`, hint);
   }
 
   /**
@@ -507,12 +472,12 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const given = readRange(range);
     const work = readWorkOptions(options);
     this.#enter(verb);
-    const span = within(given, this.#length);
+    const span = within(given, this.#size());
     try {
       if (span.length > 0) await runWork(this, kind, span, work);
       else work.signal?.throwIfAborted();
     } catch (error) {
-      throw refused(error, this.#context(`${verb} ${this.#name}`));
+      throw refused(error, this.#context(`${verb} ${this.#origin.name}`));
     }
     return this.residency(span);
   }
@@ -524,11 +489,8 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   residency(range?: Range): Residency {
     const given = readRange(range);
     this.#enter('look at the residency');
-    const { offset, length } = within(given, this.#length);
-    const base = this.#offset % this.#page;
-    const first = roundDown(base + offset, this.#page);
-    const pages =
-      length === 0 ? 0 : roundUp(base + offset + length - first, this.#page) / this.#page;
+    const { offset, length } = within(given, this.#size());
+    const pages = pagesAround({ offset, length }, this.#paged());
     const flags = new Uint8Array(pages);
     const isUnknown = this.#attempt('look at the residency of', () =>
       native.residency(this, offset, length, flags),
@@ -550,7 +512,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const { onFault = false } = options;
     boolean('options.onFault', onFault);
     this.#enter('lock');
-    const { offset, length } = within(given, this.#length);
+    const { offset, length } = within(given, this.#size());
     this.#attempt(`lock ${length} bytes of`, () => native.lock(this, offset, length, onFault));
   }
 
@@ -558,7 +520,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   unlock(range?: Range): void {
     const given = readRange(range);
     this.#enter('unlock');
-    const { offset, length } = within(given, this.#length);
+    const { offset, length } = within(given, this.#size());
     this.#attempt('unlock', () => native.unlock(this, offset, length));
   }
 
@@ -570,8 +532,8 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     oneOf('protection', protection, protections);
     const given = readRange(range);
     this.#enter('protect');
-    const span = within(given, this.#length);
-    this.#checkWholePages(span);
+    const span = within(given, this.#size());
+    checkWholePages(span, this.#paged());
     this.#attempt(`protect '${protection}'`, () =>
       native.protect(this, span.offset, span.length, Access[protection]),
     );
@@ -600,7 +562,8 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
 
   #protections(): { offset: number; length: number; protection: number }[] {
     const runs: { offset: number; length: number; protection: number }[] = [];
-    for (let offset = 0; offset < this.#length; ) {
+    const size = this.#size();
+    for (let offset = 0; offset < size; ) {
       const protection = native.protection(this, offset);
       const end = native.facts[Fact.end] as number;
       runs.push({ offset, length: end - offset, protection });
@@ -611,7 +574,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
 
   #restore(runs: { offset: number; length: number; protection: number }[]): void {
     for (const { offset, length, protection } of runs) {
-      const rest = Math.min(length, this.#length - offset);
+      const rest = Math.min(length, this.#size() - offset);
       if (rest > 0) native.protect(this, offset, rest, protection);
     }
   }
@@ -625,9 +588,9 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
    * it; a mapping that ends before its file does never cuts it.
    */
   resize(byteLength: number): void {
-    integer('byteLength', byteLength, 0, Number.MAX_SAFE_INTEGER - this.#offset);
+    integer('byteLength', byteLength, 0, Number.MAX_SAFE_INTEGER - this.#origin.offset);
     this.#enter('resize');
-    if (byteLength === this.#length && this.#capacity > 0) return;
+    if (byteLength === this.#size() && this.#capacity > 0) return;
     const refusal = this.#attempt(`resize to ${byteLength} bytes`, () =>
       native.resize(this, byteLength),
     );
@@ -635,14 +598,14 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
       throw refusedResize(refusal, {
         byteLength,
         capacity: this.#capacity,
-        access: this.#access,
-        path: this.#path,
+        access: this.#origin.access,
+        path: this.#origin.path,
       });
     }
     this.#length = byteLength;
     this.#address = native.facts[Fact.address] as number;
     this.#bytes = undefined;
-    if (!this.#shared) this.#buffer = undefined;
+    if (!this.#origin.shared) this.#buffer = undefined;
   }
 
   /** Throws the faults since the last look, if there were any. */
@@ -660,13 +623,14 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     callback('fn', fn);
     this.#enter('guard');
     let result: T;
+    native.guard(this, true);
     try {
       result = fn(this);
       refuseThenable(result);
     } catch (error) {
-      throw withCause(error, this.#takeFaults());
+      throw withCause(error, this.#endGuard());
     }
-    const fault = this.#takeFaults();
+    const fault = this.#endGuard();
     if (fault) throw fault;
     return result;
   }
@@ -707,32 +671,56 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
 
   // -- inside -------------------------------------------------------------------------------------
 
+  /** The length as it is now: other threads can resize what they share. */
+  #size(): number {
+    if (this.#origin.shared && this.#capacity > 0) {
+      native.refresh(this);
+      this.#length = native.facts[Fact.length] as number;
+    }
+    return this.#length;
+  }
+
+  #paged(): Paged {
+    return {
+      lead: this.#origin.offset % this.#page,
+      length: this.#length,
+      page: this.#page,
+    };
+  }
+
   #takeFaults(): FaultError | undefined {
     const isFaulted = !this.#closed && native.hasFaults(this);
     return isFaulted ? takeFaults(this) : undefined;
   }
 
+  #endGuard(): FaultError | undefined {
+    if (this.#closed) return undefined; // what it met was told when it was closed
+    const fault = this.#takeFaults();
+    native.guard(this, false);
+    return fault;
+  }
+
   #open(action: string): void {
-    if (this.#closed) throw closed(action, this.#path);
+    if (this.#closed) throw closed(action, this.#origin.path);
   }
 
   /** The way into every method that makes a system call: open, and nothing left to be told. */
   #enter(action: string): void {
-    if (this.#closed) throw closed(action, this.#path);
+    if (this.#closed) throw closed(action, this.#origin.path);
     const fault = this.#takeFaults();
     if (fault) throw fault;
   }
 
   #context(action: string, hugePages = false) {
-    return { action, path: this.#path, access: this.#access, hugePages };
+    return { action, path: this.#origin.path, access: this.#origin.access, hugePages };
   }
 
   #attempt<T>(verb: string, work: () => T): T {
-    return attempt(work, () => this.#context(`${verb} ${this.#name}`));
+    return attempt(work, () => this.#context(`${verb} ${this.#origin.name}`));
   }
 }
 
 /** Makes the mapping that was asked for. */
-export function makeMapping(request: Request): Mapping {
-  return new Mapping(making, request);
+export function makeMapping(origin: Origin): Mapping {
+  return new Mapping(making, origin);
 }

@@ -95,6 +95,9 @@ export interface Request {
   readonly advice: Advice | undefined;
 }
 
+const fileAccessNames = ['read', 'write', 'copy'] as const;
+const anonymousAccessNames = ['none', 'read', 'write'] as const;
+const hugePagesNames = ['transparent', '2MiB', '1GiB'] as const;
 const hugeShifts = { transparent: 0, '2MiB': 21, '1GiB': 30 } as const;
 
 function readTarget(file: unknown): { target: string | number; path: string | null } {
@@ -121,127 +124,111 @@ function readTarget(file: unknown): { target: string | number; path: string | nu
   throw invalidArgument('file', 'a path, a URL, a file descriptor, or a FileHandle', file);
 }
 
-/** Takes each named property once. */
-function take<T extends object>(options: T | undefined, names: readonly (keyof T & string)[]): T {
-  const taken = {} as T;
-  if (options === undefined) return taken;
-  object('options', options);
-  for (const name of names) {
-    const value = options[name];
-    if (value !== undefined) taken[name] = value;
-  }
-  return taken;
+const none: object = {};
+
+/** The options that every mapping has, each read once and checked; the access is the caller's. */
+function readCommon(options: CommonOptions) {
+  const { capacity, shared = false, populate = false, locked = false } = options;
+  const { noReserve = false, advice, hugePages = false, address } = options;
+  if (capacity !== undefined) integer('options.capacity', capacity);
+  boolean('options.shared', shared);
+  boolean('options.populate', populate);
+  boolean('options.locked', locked);
+  boolean('options.noReserve', noReserve);
+  if (advice !== undefined) oneOf('options.advice', advice, adviceNames);
+  if (hugePages !== false) oneOf('options.hugePages', hugePages, hugePagesNames);
+  if (address !== undefined) checkAddress(address);
+  const flags =
+    (populate ? Flag.populate : 0) |
+    (locked ? Flag.locked : 0) |
+    (noReserve ? Flag.noReserve : 0) |
+    (hugePages === 'transparent' ? Flag.hugeTransparent : 0);
+  const hugeShift = hugePages ? hugeShifts[hugePages] : 0;
+  return { capacity, shared, advice, address: address ?? 0n, flags, hugeShift };
 }
 
-const commonNames = [
-  'access',
-  'capacity',
-  'shared',
-  'populate',
-  'locked',
-  'noReserve',
-  'advice',
-  'hugePages',
-  'address',
-] as const;
-
-function readFlags(options: CommonOptions): number {
-  let flags = 0;
-  for (const name of ['populate', 'locked', 'noReserve'] as const) {
-    const value = options[name];
-    if (value === undefined) continue;
-    boolean(`options.${name}`, value);
-    if (value) flags |= Flag[name];
-  }
-  if (options.hugePages === 'transparent') flags |= Flag.hugeTransparent;
-  return flags;
-}
-
-function checkCommon(options: CommonOptions): void {
-  if (options.shared !== undefined) boolean('options.shared', options.shared);
-  if (options.capacity !== undefined) integer('options.capacity', options.capacity);
-  if (options.advice !== undefined) oneOf('options.advice', options.advice, adviceNames);
-  if (options.hugePages !== undefined && options.hugePages !== false) {
-    oneOf('options.hugePages', options.hugePages, ['transparent', '2MiB', '1GiB']);
-  }
-  const { address } = options;
-  if (address === undefined) return;
-  if (typeof address !== 'bigint')
+function checkAddress(address: unknown): void {
+  if (typeof address !== 'bigint') {
     throw invalidArgument('options.address', 'of type bigint', address);
+  }
   const page = BigInt(native.pageBytes);
   if (address <= 0n || address >= 1n << 64n || address % page !== 0n) {
     throw outOfRange('options.address', `a positive multiple of the page, ${page}n`, address);
   }
 }
 
-function checkLengths(length: number | undefined, capacity: number | undefined): void {
+function checkCapacity(capacity: number | undefined, length: number | undefined): void {
   if (capacity === undefined || length === undefined || capacity >= length) return;
   throw outOfRange('options.capacity', `>= the length, ${length}`, capacity);
 }
 
-function complete(
-  options: CommonOptions,
-  rest: Pick<Request, 'target' | 'path' | 'access' | 'offset' | 'length'> & { flags: number },
-): Request {
-  const huge = options.hugePages ? hugeShifts[options.hugePages] : 0;
-  return {
-    ...rest,
-    flags: rest.flags | readFlags(options),
-    capacity: options.capacity ?? 0,
-    hugeShift: huge,
-    address: options.address ?? 0n,
-    shared: options.shared ?? false,
-    advice: options.advice,
-  };
+/** `create` and `extend` change the file, which only writers may. */
+function fileFlag(name: 'create' | 'extend', value: boolean, access: FileAccess): number {
+  boolean(`options.${name}`, value);
+  if (value && access !== 'write') {
+    throw invalidArgument(`options.${name}`, "false unless the access is 'write'", value);
+  }
+  return value ? Flag[name] : 0;
 }
 
-export function readMapOptions(file: FileLike, given: MapOptions | undefined): Request {
+function checkSharedOffset(offset: number): void {
+  const page = native.pageBytes;
+  if (isAligned(offset, page)) return;
+  const hint = `use offset ${nearest(offset, page)} and an offset in your views`;
+  throw outOfRange('options.offset', `a multiple of the page, ${page}, with shared`, offset, hint);
+}
+
+export function readMapOptions(file: FileLike, options: MapOptions = none): Request {
   const { target, path } = readTarget(file);
-  const options = take(given, [...commonNames, 'offset', 'length', 'create', 'extend']);
-  const access = options.access ?? 'read';
-  oneOf('options.access', access, ['read', 'write', 'copy']);
-  const offset = options.offset ?? 0;
+  object('options', options);
+  const { access = 'read', offset = 0, length, create = false, extend = false } = options;
+  const { capacity, shared, advice, address, flags, hugeShift } = readCommon(options);
+  oneOf('options.access', access, fileAccessNames);
   integer('options.offset', offset);
-  if (options.length !== undefined) {
-    integer('options.length', options.length, 0, Number.MAX_SAFE_INTEGER - offset);
-  }
-  checkCommon(options);
-  checkLengths(options.length, options.capacity);
-  if (options.capacity !== undefined) {
-    integer('options.capacity', options.capacity, 0, Number.MAX_SAFE_INTEGER - offset);
-  }
-  let flags = 0;
-  for (const name of ['create', 'extend'] as const) {
-    const value = options[name];
-    if (value === undefined) continue;
-    boolean(`options.${name}`, value);
-    if (!value) continue;
-    if (access !== 'write') {
-      throw invalidArgument(`options.${name}`, `false unless the access is 'write'`, value);
-    }
-    flags |= Flag[name];
-  }
-  if (options.shared && !isAligned(offset, native.pageBytes)) {
-    const hint = `use offset ${nearest(offset, native.pageBytes)} and an offset in your views`;
-    const expected = `a multiple of the page, ${native.pageBytes}, with shared`;
-    throw outOfRange('options.offset', expected, offset, hint);
-  }
-  return complete(options, { target, path, access, offset, length: options.length ?? -1, flags });
+  const longest = Number.MAX_SAFE_INTEGER - offset;
+  if (length !== undefined) integer('options.length', length, 0, longest);
+  if (capacity !== undefined) integer('options.capacity', capacity, 0, longest);
+  checkCapacity(capacity, length);
+  const changes = fileFlag('create', create, access) | fileFlag('extend', extend, access);
+  if (shared) checkSharedOffset(offset);
+  return {
+    target,
+    path,
+    access,
+    offset,
+    length: length ?? -1,
+    capacity: capacity ?? 0,
+    flags: flags | changes,
+    hugeShift,
+    address,
+    shared,
+    advice,
+  };
 }
 
 export function readAnonymousOptions(
   byteLength: number,
-  given: AnonymousOptions | undefined,
+  options: AnonymousOptions = none,
 ): Request {
   integer('byteLength', byteLength);
-  const options = take(given, commonNames);
-  const access = options.access ?? 'write';
-  oneOf('options.access', access, ['none', 'read', 'write']);
-  checkCommon(options);
-  checkLengths(byteLength, options.capacity);
-  const flags = options.shared ? Flag.sharedObject : 0;
-  const rest = { target: undefined, path: null, access, offset: 0, length: byteLength, flags };
-  return complete(options, rest);
+  object('options', options);
+  const { access = 'write' } = options;
+  const { capacity, shared, advice, address, flags, hugeShift } = readCommon(options);
+  oneOf('options.access', access, anonymousAccessNames);
+  checkCapacity(capacity, byteLength);
+  return {
+    target: undefined,
+    path: null,
+    access,
+    offset: 0,
+    length: byteLength,
+    capacity: capacity ?? 0,
+    flags: flags | (shared ? Flag.sharedObject : 0),
+    hugeShift,
+    address,
+    shared,
+    advice,
+  };
 }
 
 /** The number that the engine knows an access by. */

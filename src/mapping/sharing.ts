@@ -1,33 +1,38 @@
 /**
  * A SharedArrayBuffer over a mapping, by whatever way the runtime has.
  *
- * Where it exports node_api_create_external_sharedarraybuffer (Node from 22.23, 24.16 and 26.1 on),
- * the buffer is made over the mapping. Elsewhere on V8 the mapping is put under a growable
- * SharedArrayBuffer of the engine's own, which is page-aligned and stays where it is; that buffer
- * must outlive the mapping there, so the addon holds it by a second object over the same memory,
- * and the user's object can be collected as any other.
+ * Where it exports node_api_create_external_sharedarraybuffer (Node from 22.23, 24.16 and 26.1 on,
+ * Bun), the buffer is made over the mapping. Elsewhere on V8 the mapping is put under a growable
+ * SharedArrayBuffer of the engine's own, which is page-aligned and stays where it is as long as
+ * it is not grown, and it never is: its length is its maximum.
+ *
+ * The engine frees that memory when no object over it is left. So each thread that uses such a
+ * mapping holds a pin: a second object over the same memory, strongly referenced by the addon, that
+ * JavaScript never sees. It goes only after ordinary memory has been put back and the range is no
+ * longer the library's. The user's object is collected as any other, which is how the addon learns
+ * that nobody can store there any more.
  */
 import { constants } from 'node:buffer';
 import { native } from '../binding/native.ts';
 import { outOfRange, unsupported } from '../core/errors.ts';
 
-/** Bytes that a SharedArrayBuffer can have where the engine's own are used. */
-const growableLimit = 2 ** 32;
-
 const isBun = 'bun' in process.versions;
 
 /** Refuses what no SharedArrayBuffer of this runtime can hold; called before anything happens. */
 export function checkSharedLength(name: string, length: number): void {
-  const limit = Math.max(constants.MAX_LENGTH, growableLimit);
-  if (length > limit) {
-    const hint = 'map a part of the file, or use Node 22 or later';
-    throw outOfRange(
-      name,
-      `<= ${limit}, the largest SharedArrayBuffer of this runtime`,
-      length,
-      hint,
-    );
-  }
+  if (length <= constants.MAX_LENGTH) return;
+  const expected = `<= ${constants.MAX_LENGTH}, the largest SharedArrayBuffer of this runtime`;
+  throw outOfRange(name, expected, length, 'map a part of the file, or use Node 22 or later');
+}
+
+/** Whether the buffer is the engine's memory with a mapping put under it. */
+function isGrowable(buffer: SharedArrayBuffer): boolean {
+  return (buffer as { growable?: boolean }).growable === true;
+}
+
+/** A second object over the memory of a growable buffer, for the addon to hold. */
+export function pinShared(buffer: SharedArrayBuffer): SharedArrayBuffer | undefined {
+  return isGrowable(buffer) ? structuredClone(buffer) : undefined;
 }
 
 /** Makes the buffer of a mapping of `length` > 0 bytes. */

@@ -1,0 +1,97 @@
+/**
+ * A file under a part of a WebAssembly.Memory, so that WASM code works on it without a copy.
+ *
+ * The pages of the memory are replaced by pages of the file (MAP_FIXED); engines on V8 reserve the
+ * addresses of a memory once and grow it in place. The memory object is held as long as the mapping
+ * is there, and closing leaves ordinary zeroed memory. When a memory grows, V8 makes all of it
+ * writable, and ends the process if it may not: so a file that is only read is mapped privately,
+ * and what is stored into it after the memory has grown stays in this process, unreported. Never on Bun: its engine zeroes and reuses
+ * such memory, which would write into the file.
+ */
+import { Flag, native } from '../binding/native.ts';
+import { invalidArgument, outOfRange, unsupported } from '../core/errors.ts';
+import { nearest, roundUp } from '../core/page.ts';
+import { integer, object, oneOf } from '../core/validate.ts';
+import { type Mapping, makeMapping } from './mapping.ts';
+import { type FileAccess, type FileLike, readMapOptions } from './options.ts';
+import { requested } from './origin.ts';
+
+/** What of `WebAssembly.Memory` is used; the types of Node 20 do not name it. */
+export interface WasmMemory {
+  readonly buffer: ArrayBufferLike;
+}
+
+export interface MapIntoWasmOptions {
+  /** Byte of the memory at which the file begins; with `offset`, congruent to the page. */
+  at: number;
+  /** As of {@link map}. Default `'read'`. */
+  access?: FileAccess | undefined;
+  /** First byte in the file. Default 0. */
+  offset?: number | undefined;
+  /** Bytes. Default: to the end of the file. */
+  length?: number | undefined;
+}
+
+const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: new () => WasmMemory } })
+  .WebAssembly;
+
+function checkMemory(memory: unknown): asserts memory is WasmMemory {
+  if (!(memory instanceof Memory)) {
+    throw invalidArgument('memory', 'an instance of WebAssembly.Memory', memory);
+  }
+}
+
+/**
+ * Puts a file under `memory` from byte `at` on, page by page: whole pages of the memory are
+ * replaced, and what was in them is gone. Use the mapping's `flush`, `check`, `guard`, `protect`
+ * and `close` as of any other; its `buffer` is the memory's, and `bytes` the part with the file.
+ * After close the part is zeroed memory of the WebAssembly.Memory again.
+ * @throws MemmapError `ERR_MEMMAP_UNSUPPORTED` on Bun; RangeError where the file does not fit.
+ */
+export function mapIntoWasm(
+  memory: WasmMemory,
+  file: FileLike,
+  options: MapIntoWasmOptions,
+): Mapping {
+  checkMemory(memory);
+  object('options', options);
+  const { at, access = 'read', offset = 0, length } = options;
+  integer('options.at', at);
+  oneOf('options.access', access, ['read', 'write', 'copy']);
+  const request = readMapOptions(file, { access, offset, length });
+  if ('bun' in process.versions) {
+    throw unsupported('map into WebAssembly', 'the engine of this runtime reuses the memory', {
+      hint: 'use Node or Deno, or copy with mapping.read()',
+    });
+  }
+  const page = native.pageBytes;
+  const lead = offset % page;
+  if (at % page !== lead) {
+    const aligned = lead + nearest(at < lead ? 0 : at - lead, page);
+    const expected = `${lead} modulo the page of ${page} bytes, as the offset ${offset} is`;
+    throw outOfRange('options.at', expected, at, `use at: ${aligned}`);
+  }
+  const isRead = access === 'read';
+  const origin = requested({ ...request, flags: request.flags | (isRead ? Flag.private : 0) });
+  const host = { buffer: () => memory.buffer, at };
+  return makeMapping({
+    ...origin,
+    host,
+    share: undefined,
+    begin(mapping) {
+      origin.begin(mapping);
+      const bytes = native.facts[0] as number;
+      try {
+        const room = memory.buffer.byteLength;
+        if (roundUp(at + bytes, page) > room || at + bytes > room) {
+          throw outOfRange('options.at', `<= ${room - bytes}, so that ${bytes} bytes fit`, at);
+        }
+        if (bytes > 0) native.moveOnto(mapping, new Uint8Array(memory.buffer, at - lead), memory);
+        native.refresh(mapping);
+      } catch (error) {
+        native.close(mapping);
+        throw error;
+      }
+    },
+  });
+}

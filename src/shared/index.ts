@@ -1,0 +1,6 @@
+export {
+  type CreateOptions,
+  type OpenOptions,
+  SharedMemory,
+  type SharedMemoryEntry,
+} from './shared-memory.ts';

@@ -1,0 +1,231 @@
+/**
+ * Memory that processes share: named objects, and nameless ones whose descriptor is passed on.
+ */
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import { invalidArgument, MemmapError } from '../core/errors.ts';
+import { boolean, integer, object, oneOf } from '../core/validate.ts';
+import { anonymous, map } from '../mapping/map.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import type { AnonymousOptions } from '../mapping/options.ts';
+import { directory, pathOf } from './name.ts';
+
+export interface CreateOptions {
+  /** Permissions, less the umask. Default 0o600. */
+  mode?: number | undefined;
+  /** Refuse a name that exists (EEXIST); otherwise it is opened, and grown if it is shorter. Default true. */
+  exclusive?: boolean | undefined;
+  /** Address space to keep for {@link Mapping.resize}, in bytes. Default none. */
+  capacity?: number | undefined;
+}
+
+export interface OpenOptions {
+  /** Default `'read'`. */
+  access?: 'read' | 'write' | undefined;
+  /** As of {@link CreateOptions}. */
+  capacity?: number | undefined;
+}
+
+/** A shared memory object that exists. */
+export interface SharedMemoryEntry {
+  /** `'/name'` */
+  readonly name: string;
+  readonly byteLength: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  /** When it was last written by a system call, in milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** Processes that have it open or mapped; `null` when some process could not be looked into. */
+  readonly holders: readonly number[] | null;
+}
+
+function failure(error: unknown, action: string, path: string): unknown {
+  const { code, errno, syscall } = error as NodeJS.ErrnoException;
+  if (code === undefined || errno === undefined) return error;
+  const hints: Record<string, string> = {
+    EEXIST: 'another process has made it: open() it, unlink() it, or pass exclusive: false',
+    ENOENT: 'nobody has created it, or it was unlinked; names are like files of /dev/shm',
+    EACCES: 'its mode does not allow this user; pass a mode to create()',
+    ELOOP: 'a symbolic link is in its place, which is not followed',
+  };
+  const state = getSystemErrorMap().get(errno)?.[1] ?? code;
+  return new MemmapError(code, `Cannot ${action}: ${state} (${code}, ${syscall})`, {
+    errno,
+    syscall,
+    path,
+    hint: hints[code],
+  });
+}
+
+function openObject(path: string, action: string, flags: number, mode?: number): number {
+  try {
+    return openSync(path, flags | constants.O_NOFOLLOW, mode);
+  } catch (error) {
+    throw failure(error, action, path);
+  }
+}
+
+function create(name: string, byteLength: number, options: CreateOptions = {}): Mapping {
+  const path = pathOf(name);
+  integer('byteLength', byteLength);
+  object('options', options);
+  const { mode = 0o600, exclusive = true, capacity } = options;
+  integer('options.mode', mode, 0, 0o7777);
+  boolean('options.exclusive', exclusive);
+  const action = `create shared memory ${name}`;
+  let isNew = true;
+  let fd: number;
+  try {
+    fd = openObject(path, action, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
+  } catch (error) {
+    if (exclusive || (error as MemmapError).code !== 'EEXIST') throw error;
+    isNew = false;
+    fd = openObject(path, action, constants.O_RDWR);
+  }
+  try {
+    return map(fd, { access: 'write', shared: true, extend: true, length: byteLength, capacity });
+  } catch (error) {
+    if (isNew) unlinkSync(path);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function open(name: string, options: OpenOptions = {}): Mapping {
+  const path = pathOf(name);
+  object('options', options);
+  const { access = 'read', capacity } = options;
+  oneOf('options.access', access, ['read', 'write']);
+  const flags = access === 'write' ? constants.O_RDWR : constants.O_RDONLY;
+  const fd = openObject(path, `open shared memory ${name}`, flags);
+  try {
+    return map(fd, { access, shared: true, capacity });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unlink(name: string): void {
+  const path = pathOf(name);
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    throw failure(error, `unlink shared memory ${name}`, path);
+  }
+}
+
+function anonymousMemory(
+  byteLength: number,
+  options: Omit<AnonymousOptions, 'shared'> = {},
+): Mapping {
+  object('options', options);
+  return anonymous(byteLength, { ...options, shared: true });
+}
+
+function adopt(fd: number, options: OpenOptions = {}): Mapping {
+  if (typeof fd !== 'number') throw invalidArgument('fd', 'of type number', fd);
+  object('options', options);
+  const { access = 'write', capacity } = options;
+  oneOf('options.access', access, ['read', 'write']);
+  return map(fd, { access, shared: true, capacity });
+}
+
+/** Object paths that a process has open or mapped; `undefined`: it may not be looked into. */
+function heldBy(pid: string): Set<string> | undefined {
+  const held = new Set<string>();
+  try {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+      held.add(readlinkOrNothing(`/proc/${pid}/fd/${fd}`));
+    }
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+      const at = line.indexOf(directory);
+      if (at > 0) held.add(line.slice(at));
+    }
+    return held;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // It has ended meanwhile: then it holds nothing.
+    return code === 'ENOENT' || code === 'ESRCH' ? held : undefined;
+  }
+}
+
+function readlinkOrNothing(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return ''; // closed meanwhile
+  }
+}
+
+function list(): SharedMemoryEntry[] {
+  const processes = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
+  const held = processes.map((pid) => ({ pid: Number(pid), paths: heldBy(pid) }));
+  const isComplete = held.every(({ paths }) => paths !== undefined);
+  const entries: SharedMemoryEntry[] = [];
+  for (const file of readdirSync(directory)) {
+    const path = `${directory}/${file}`;
+    let stat: ReturnType<typeof lstatSync>;
+    try {
+      stat = lstatSync(path);
+    } catch {
+      continue; // unlinked meanwhile
+    }
+    if (!stat.isFile()) continue;
+    const pids = held.filter(({ paths }) => paths?.has(path)).map(({ pid }) => pid);
+    entries.push({
+      name: `/${file}`,
+      byteLength: stat.size,
+      mode: stat.mode & 0o7777,
+      uid: stat.uid,
+      modifiedMs: stat.mtimeMs,
+      holders: isComplete || pids.length > 0 ? pids : null,
+    });
+  }
+  return entries;
+}
+
+/**
+ * Memory shared between processes. All of these give a {@link Mapping} with `shared: true`.
+ *
+ * ```ts
+ * using counters = SharedMemory.create('/counters', 4096);
+ * Atomics.add(counters.view(Int32Array), 0, 1);
+ * SharedMemory.unlink('/counters');
+ * ```
+ */
+export const SharedMemory = {
+  /**
+   * Makes a named object and maps it for writing. It lives until it is unlinked, also when nobody
+   * has it open. Its memory is allocated now, so that a full /dev/shm is ENOSPC here.
+   * @param name A slash and a name, as of shm_open(3).
+   */
+  create,
+  /** Maps an object that another process has made, as long as it is now. */
+  open,
+  /** Takes the name away; who has it mapped keeps it. */
+  unlink,
+  /**
+   * Memory without a name (memfd), sealed against shrinking, for writing. Its `fd` goes to a child
+   * through `stdio`, which calls {@link SharedMemory.adopt}; other processes of the same user open
+   * `/proc/PID/fd/FD`.
+   */
+  anonymous: anonymousMemory,
+  /** Maps the object behind a descriptor that was inherited or received; it stays the caller's. */
+  adopt,
+  /**
+   * The objects that exist, with the processes that hold them. What its makers have left behind
+   * when they died has no holders, and can be unlinked.
+   */
+  list,
+} as const;
