@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { readFileSync, truncateSync } from 'node:fs';
+import { test } from 'node:test';
+import { mapIntoWasm, pageSize } from 'memmap';
+import { pattern, temporaryFile } from '../support/temporary.ts';
+import { instantiate, Memory } from '../support/wasm.ts';
+
+const at = 65536;
+const length = 200_000;
+const bunSkip = 'Bun zeroes and reuses such memory: ERR_MEMMAP_UNSUPPORTED, tested by test/runtime';
+const options = 'bun' in process.versions ? { skip: bunSkip } : {};
+
+test('a module sums and searches a file that it never copied', options, () => {
+  const content = pattern(length);
+  const memory = new Memory({ initial: 8, maximum: 100 });
+  using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
+  const { sum, find } = instantiate(memory);
+  const expected = content.reduce((total, byte) => (total + byte) | 0, 0);
+  assert.equal(sum(at, at + length), expected);
+  for (const byte of [content[777] as number, content[length - 1] as number]) {
+    assert.equal(find(at, at + length, byte), at + content.indexOf(byte));
+  }
+  assert.deepEqual(mapping.bytes, content);
+  assert.equal(mapping.buffer, memory.buffer);
+});
+
+test('stores of a module reach the file', options, async () => {
+  const path = temporaryFile(length);
+  const memory = new Memory({ initial: 8 });
+  using mapping = mapIntoWasm(memory, path, { at, access: 'write' });
+  instantiate(memory).store(at + 1000, 200);
+  await mapping.flush();
+  assert.equal(readFileSync(path)[1000], 200);
+});
+
+test('a shared memory works as well', options, () => {
+  const content = pattern(length);
+  const memory = new Memory({ initial: 8, maximum: 100, shared: true });
+  using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
+  assert.equal(instantiate(memory).find(at, at + length, content[0] as number), at);
+  assert.deepEqual(Buffer.from(mapping.bytes), content);
+});
+
+test('a store to a read-only file is a fault, and is thrown away', options, () => {
+  const path = temporaryFile(length);
+  const memory = new Memory({ initial: 8 });
+  using mapping = mapIntoWasm(memory, path, { at });
+  const before = mapping.bytes[5];
+  instantiate(memory).store(at + 5, 123);
+  assert.throws(() => mapping.check(), { code: 'ERR_MEMMAP_READ_ONLY', offset: 5 });
+  assert.equal(mapping.bytes[5], before);
+  truncateSync(path, 0);
+  assert.equal(instantiate(memory).sum(at + pageSize, at + 2 * pageSize), 0);
+  assert.throws(() => mapping.check(), { code: 'ERR_MEMMAP_TRUNCATED' });
+});
+
+test('growing the memory leaves the file where it is', options, () => {
+  const content = pattern(length);
+  const memory = new Memory({ initial: 8, maximum: 1000 });
+  using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
+  memory.grow(500);
+  assert.deepEqual(mapping.bytes, content);
+  assert.equal(instantiate(memory).find(at, at + length, content[0] as number), at);
+});
+
+test('closing leaves ordinary memory, and the file alone', options, () => {
+  const path = temporaryFile(length);
+  const memory = new Memory({ initial: 8 });
+  mapIntoWasm(memory, path, { at, access: 'write' }).close();
+  const bytes = new Uint8Array(memory.buffer, at, length);
+  assert.ok(bytes.every((byte) => byte === 0));
+  bytes.fill(255);
+  assert.deepEqual(readFileSync(path), pattern(length));
+});
+
+test('an odd offset needs the same odd place', options, () => {
+  const content = pattern(length);
+  const path = temporaryFile(content);
+  const memory = new Memory({ initial: 8 });
+  using mapping = mapIntoWasm(memory, path, { at: at + 100, offset: 100, length: 50 });
+  assert.deepEqual(mapping.bytes, content.subarray(100, 150));
+  const refused = { code: 'ERR_OUT_OF_RANGE', hint: /use at/ };
+  assert.throws(() => mapIntoWasm(memory, path, { at, offset: 100 }), refused);
+});
+
+test('arguments are checked before anything happens', options, () => {
+  const path = temporaryFile(length);
+  const memory = new Memory({ initial: 8 });
+  const type = { code: 'ERR_INVALID_ARG_TYPE' };
+  const range = { code: 'ERR_OUT_OF_RANGE' };
+  assert.throws(() => mapIntoWasm({ buffer: new ArrayBuffer(1e6) }, path, { at }), type);
+  assert.throws(() => mapIntoWasm(memory, path, undefined as never), type);
+  assert.throws(() => mapIntoWasm(memory, path, {} as never), type);
+  assert.throws(() => mapIntoWasm(memory, path, { at: -1 }), range);
+  assert.throws(() => mapIntoWasm(memory, path, { at: 7 * 65536 }), range);
+  assert.throws(() => mapIntoWasm(memory, path, { at, length: length + 1 }), range);
+  assert.throws(() => mapIntoWasm(memory, '/nonexistent', { at }), { code: 'ENOENT' });
+});
+
+test('it cannot be resized', options, () => {
+  const memory = new Memory({ initial: 8 });
+  using mapping = mapIntoWasm(memory, temporaryFile(length), { at, access: 'write' });
+  assert.throws(() => mapping.resize(2 * length), { code: 'ERR_MEMMAP_UNSUPPORTED' });
+});
