@@ -38,6 +38,8 @@ export function headersDirectory() {
 /** Builds with node-gyp. */
 export function buildAddon() {
   const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+  // There is no C++ here, so the C compiler links as well.
+  process.env.LINK ??= process.env.CC ?? 'gcc';
   // Installed headers work offline; without them node-gyp downloads its own.
   const installed = existsSync(join(headersDirectory(), 'node_api.h'));
   const headers = installed ? [`--nodedir=${prefix}`] : [];
@@ -53,11 +55,16 @@ export function buildAddon() {
 
 /** Builds with gcc's sanitizers, to be loaded with their libraries preloaded. */
 export function buildSanitizedAddon() {
+  const checks = ['-fsanitize=address,undefined', '-g', '-O1', '-fno-omit-frame-pointer'];
+  compileAddon(sanitizedAddonPath, 'gcc', checks);
+}
+
+/** Builds in one call of a gcc, which may be one for another processor. */
+export function compileAddon(path, compiler, flags) {
   const { sources, includes } = readTarget();
-  replace(sanitizedAddonPath, (path) => {
-    const checks = ['-fsanitize=address,undefined', '-g', '-O1', '-fno-omit-frame-pointer'];
+  replace(path, (temporary) => {
     const kind = ['-fPIC', '-shared', '-std=gnu11', ...defines, ...includes];
-    run('gcc', [...checks, ...kind, ...sources, '-o', path, '-lpthread']);
+    run(compiler, [...flags, ...kind, ...sources, '-o', temporary, '-lpthread']);
   });
 }
 

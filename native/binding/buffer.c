@@ -107,7 +107,7 @@ napi_value binding_buffer(napi_env env, napi_callback_info info) {
 
 static void on_shared_released(void *data, void *hint) {
   (void)data;
-  memmap_release_holder(hint);
+  memmap_buffer_end(hint);
 }
 
 /* sharedBuffer(mapping, length): a SharedArrayBuffer over the mapping, or undefined where the
@@ -117,14 +117,13 @@ napi_value binding_shared_buffer(napi_env env, napi_callback_info info) {
   struct handle *handle = take_handle(&call, 0);
   if (!handle || !node_api_create_external_sharedarraybuffer) return NULL;
   napi_value result = NULL;
-  memmap_retain_holder(handle->region);
+  memmap_buffer_begin(handle->region);
   if (node_api_create_external_sharedarraybuffer(env, address_of(handle, 0),
                                                  (size_t)take_bytes(&call, 1), on_shared_released,
                                                  handle->region, &result) != napi_ok) {
-    memmap_release_holder(handle->region);
+    memmap_buffer_end(handle->region);
     return NULL;
   }
-  handle->is_whole_shared = true;
   return result;
 }
 

@@ -80,7 +80,14 @@ static void on_mapping_collected(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct handle *handle = data;
   handle->is_wrapped = false;
-  if (handle->is_open) handle_close(handle);
+  if (handle->is_open && handle->is_whole_shared && !handle->pin) {
+    /* Forgotten here, but other threads may still use the buffer. */
+    for (; handle->guards > 0; handle->guards--) memmap_guard_end(handle->region);
+    handle->is_open = false;
+    memmap_leave_to_buffer(handle->region);
+  } else if (handle->is_open) {
+    handle_close(handle);
+  }
   handle_free_if_done(handle);
 }
 

@@ -20,6 +20,9 @@ static void *report(void *argument) {
   int bell = (int)(intptr_t)argument;
   for (;;) {
     platform_bell_await(bell);
+    /* The thread that faulted may have been preempted before its instruction ran again; pages that
+     * are put back at once would make it fault again, and be told again. */
+    platform_sleep_ms(1);
     void (*listener)(void) = atomic_load(&fault_listener);
     if (listener) listener();
   }

@@ -514,6 +514,31 @@ void memmap_release_user(memmap_region *region, uint64_t keep_first, uint64_t ke
   memmap_release_holder(region);
 }
 
+void memmap_buffer_begin(memmap_region *region) {
+  memmap_retain_holder(region);
+  pthread_mutex_lock(&shared_lock);
+  region->has_buffer = true;
+  pthread_mutex_unlock(&shared_lock);
+}
+
+void memmap_buffer_end(memmap_region *region) {
+  pthread_mutex_lock(&shared_lock);
+  region->has_buffer = false;
+  size_t users = region->left_users;
+  region->left_users = 0;
+  pthread_mutex_unlock(&shared_lock);
+  for (; users > 0; users--) memmap_release_user(region, 0, 0);
+  memmap_release_holder(region);
+}
+
+void memmap_leave_to_buffer(memmap_region *region) {
+  pthread_mutex_lock(&shared_lock);
+  bool has_buffer = region->has_buffer;
+  if (has_buffer) region->left_users++;
+  pthread_mutex_unlock(&shared_lock);
+  if (!has_buffer) memmap_release_user(region, 0, 0);
+}
+
 bool memmap_is_closed(const memmap_region *region) { return region->is_closed; }
 
 memmap_region *region_make_closed(uintptr_t start, size_t length, size_t page) {

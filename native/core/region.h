@@ -84,7 +84,10 @@ struct memmap_region {
 
   memmap_region *next_unreleased;
 
-  uint64_t number; /* 0: not shared; guarded by the lock of the list it is in */
+  /* Guarded by the lock of the list of shared regions: */
+  size_t left_users;      /* that the buffer will release */
+  bool has_buffer;
+  uint64_t number;        /* 0: in no list */
   memmap_region *next_shared;
 };
 

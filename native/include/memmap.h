@@ -144,6 +144,12 @@ void memmap_retain_user(memmap_region *region);
  * goes. */
 void memmap_release_user(memmap_region *region, uint64_t keep_first_bytes,
                          uint64_t keep_end_bytes);
+/* A buffer over the region lives in several threads, each of which can lose its mapping without
+ * closing it: the pages then stay as long as the buffer does. Between the first two calls,
+ * memmap_leave_to_buffer makes the caller's user the buffer's; otherwise it releases it. */
+void memmap_buffer_begin(memmap_region *region);
+void memmap_buffer_end(memmap_region *region);
+void memmap_leave_to_buffer(memmap_region *region);
 void memmap_retain_holder(memmap_region *region);
 void memmap_release_holder(memmap_region *region);
 bool memmap_is_closed(const memmap_region *region);

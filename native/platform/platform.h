@@ -111,6 +111,7 @@ struct platform_lock { _Atomic(uint32_t) word; };
 void platform_lock_take(struct platform_lock *lock);
 void platform_lock_drop(struct platform_lock *lock);
 void platform_yield(void); /* [handler] */
+void platform_sleep_ms(unsigned milliseconds);
 int64_t platform_thread(void); /* [handler] */
 
 /* A detached thread that takes no signals but those of its own faults. */

@@ -20,8 +20,8 @@ const accesses = ['unknown', 'read', 'write'] as const;
 
 const states: Record<(typeof faultCodes)[number], { state: string; hint: string }> = {
   ERR_MEMMAP_TRUNCATED: {
-    state: 'the bytes lie behind the end of the file, which was cut or has not grown there yet',
-    hint: 'loads gave zeros and stores were thrown away; resize() the mapping to the file, or seal it',
+    state: 'it lies behind the end, which was cut or has not grown there yet',
+    hint: 'loads gave zeros and stores were thrown away; resize() the mapping to what there is',
   },
   ERR_MEMMAP_READ_ONLY: {
     state: 'the pages are read-only, and the store was thrown away',

@@ -4,7 +4,7 @@
 import { constants } from 'node:buffer';
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
-import { Access, Fact, faultCodes, native, Sync, Work } from '../binding/native.ts';
+import { Access, Fact, native, Sync, Work } from '../binding/native.ts';
 import { checkElement, checkWholePages, type Paged, pagesAround } from '../core/alignment.ts';
 import type { FaultError } from '../core/errors.ts';
 import { closed, invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
@@ -12,10 +12,12 @@ import { isAligned } from '../core/page.ts';
 import { type Range, readRange, type Span, within } from '../core/range.ts';
 import { boolean, bytesOf, callback, integer, object, oneOf } from '../core/validate.ts';
 import { type Advice, adviceNames, adviceNumber, type Discard, discardNames } from './advice.ts';
+import { copyBytes, isReadOnly, readOnly } from './copy.ts';
 import { deliverLater, takeFaults, watchFaults } from './fault.ts';
 import type { MappingAccess } from './options.ts';
 import { attached, type MappingHandle, makeHandle, notShared, type Origin } from './origin.ts';
 import { tie } from './owner.ts';
+import { raiseProtection } from './protection.ts';
 import { attempt, refused, refusedResize } from './refusal.ts';
 import { packResidency, type Residency, unknownResidency } from './residency.ts';
 import { readWorkOptions, runWork, type WorkOptions } from './work.ts';
@@ -88,6 +90,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   readonly clone: object = cloneGuard;
   readonly #origin: Origin;
   readonly #page: number;
+  readonly #kind: number;
   #fd: number;
   #address: number;
   #length: number;
@@ -110,6 +113,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     this.#length = facts[Fact.length] as number;
     this.#capacity = facts[Fact.capacity] as number;
     this.#page = facts[Fact.page] as number;
+    this.#kind = facts[Fact.objectKind] as number;
     try {
       watchFaults();
       if (origin.shared) this.#share();
@@ -147,7 +151,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     this.#enter('share');
     const { shared, path, access, offset } = this.#origin;
     const buffer = this.#buffer;
-    if (!shared || !(buffer instanceof SharedArrayBuffer)) throw notShared(path);
+    if (!shared || !(buffer instanceof SharedArrayBuffer)) throw notShared(this.#origin);
     return makeHandle(this, { buffer, path, access, offset });
   }
 
@@ -180,7 +184,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   get closed(): boolean {
     return this.#closed;
   }
-  /** Whether {@link Mapping.buffer} is a SharedArrayBuffer. */
+  /** Whether it was mapped with `shared`, so that {@link Mapping.share} works. */
   get shared(): boolean {
     return this.#origin.shared;
   }
@@ -188,7 +192,10 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   get pageSize(): number {
     return this.#page;
   }
-  /** Bytes that {@link Mapping.resize} reaches without moving; 0: none were asked for. */
+  /**
+   * Bytes that {@link Mapping.resize} reaches without moving: what was asked for, up to the end of
+   * its last page; 0: none.
+   */
   get capacity(): number {
     return this.#capacity;
   }
@@ -315,7 +322,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
    * @param position Byte of the mapping. Default 0.
    * @returns The bytes copied: fewer than the target holds at the end of the mapping, or where the
    * file was cut.
-   * @throws FaultError `ERR_MEMMAP_NO_ACCESS`, `ERR_MEMMAP_IO` when not a byte could be copied.
+   * @throws MemmapError `ERR_MEMMAP_NO_ACCESS`, `ERR_MEMMAP_IO` when not a byte could be copied.
    */
   read(target: NodeJS.ArrayBufferView, position = 0): number {
     return this.#copy('read', target, position);
@@ -334,35 +341,10 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const bytes = bytesOf(verb === 'read' ? 'target' : 'source', view);
     integer('position', position);
     this.#enter(verb);
-    if (verb === 'write' && (this.#origin.access === 'read' || this.#origin.access === 'none')) {
-      throw this.#readOnly();
-    }
+    if (verb === 'write' && isReadOnly(this.#origin, this.#kind)) throw readOnly(this.#origin);
     const rest = Math.max(0, this.#size() - position);
     const part = bytes.byteLength > rest ? bytes.subarray(0, rest) : bytes;
-    if (part.byteLength === 0) return 0;
-    const copied = native[verb](this, position, part);
-    const kind = faultCodes[native.facts[Fact.kind] as number];
-    if (copied > 0 || kind === undefined || kind === 'ERR_MEMMAP_TRUNCATED') return copied;
-    if (kind === 'ERR_MEMMAP_READ_ONLY') throw this.#readOnly();
-    const state =
-      kind === 'ERR_MEMMAP_IO' ? 'the disk is full or failed' : "it is protected 'none'";
-    throw new MemmapError(
-      kind,
-      `Cannot ${verb} byte ${position} of ${this.#origin.name}: ${state}`,
-      {
-        path: this.#origin.path ?? undefined,
-        hint:
-          kind === 'ERR_MEMMAP_IO' ? 'free space, or look at the kernel log' : "protect('read')",
-      },
-    );
-  }
-
-  #readOnly(): MemmapError {
-    const message = `Cannot write to ${this.#origin.name}: the mapping, or this part of it, is read-only`;
-    return new MemmapError('ERR_MEMMAP_READ_ONLY', message, {
-      path: this.#origin.path ?? undefined,
-      hint: "map with access 'write' or 'copy', or protect('write', range)",
-    });
+    return part.byteLength === 0 ? 0 : copyBytes(this, verb, part, position, this.#origin);
   }
 
   // -- flush, advice, residency -------------------------------------------------------------------
@@ -404,10 +386,14 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
 
   #refuseFlushOfCopy(): void {
     if (this.#origin.access !== 'copy') return;
-    throw unsupported('flush', "the stores of a 'copy' mapping never reach its file", {
-      path: this.#origin.path ?? undefined,
-      hint: "map with access 'write' to save, or write mapping.bytes to a file",
-    });
+    throw unsupported(
+      `flush ${this.#origin.name}`,
+      "the stores of a 'copy' mapping never reach its file",
+      {
+        path: this.#origin.path ?? undefined,
+        hint: "map with access 'write' to save, or write mapping.bytes to a file",
+      },
+    );
   }
 
   #canFlush(span: Span): boolean {
@@ -440,7 +426,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     this.#enter('discard');
     const span = within(given, this.#size());
     checkWholePages(span, this.#paged());
-    if (how === 'remove' && this.#origin.access !== 'write') throw this.#readOnly();
+    if (how === 'remove' && this.#origin.access !== 'write') throw readOnly(this.#origin);
     this.#attempt(`discard ('${how}')`, () =>
       native.advise(this, span.offset, span.length, adviceNumber(how)),
     );
@@ -513,7 +499,13 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     boolean('options.onFault', onFault);
     this.#enter('lock');
     const { offset, length } = within(given, this.#size());
-    this.#attempt(`lock ${length} bytes of`, () => native.lock(this, offset, length, onFault));
+    attempt(
+      () => native.lock(this, offset, length, onFault),
+      () => ({
+        ...this.#context(`lock ${length} bytes of ${this.#origin.name}`),
+        isCut: this.#isCut(offset + length),
+      }),
+    );
   }
 
   /** Takes a lock back (munlock). The range is rounded outwards to pages. */
@@ -534,13 +526,14 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     this.#enter('protect');
     const span = within(given, this.#size());
     checkWholePages(span, this.#paged());
-    this.#attempt(`protect '${protection}'`, () =>
+    this.#attempt(`set '${protection}' for`, () =>
       native.protect(this, span.offset, span.length, Access[protection]),
     );
   }
 
   /**
-   * Raises the right of the whole mapping while `fn` runs, then puts back what each range had.
+   * Raises the right of the whole mapping while `fn` runs, then puts back what each range had;
+   * a range that may do more keeps it.
    * Faults are those of {@link Mapping.guard}.
    * @param fn A synchronous function; it is given the mapping.
    * @returns What `fn` returns.
@@ -549,34 +542,18 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     oneOf('access', access, ['read', 'write']);
     callback('fn', fn);
     this.#enter('raise the access');
-    const before = this.#protections();
-    this.protect(access);
+    const { name } = this.#origin;
+    const restore = attempt(
+      () => raiseProtection(this, this.#size(), Access[access]),
+      () => this.#context(`raise the access of ${name} to '${access}'`),
+    );
     return this.guard(() => {
       try {
         return fn(this);
       } finally {
-        if (!this.#closed) this.#restore(before);
+        if (!this.#closed) restore(this.#size());
       }
     });
-  }
-
-  #protections(): { offset: number; length: number; protection: number }[] {
-    const runs: { offset: number; length: number; protection: number }[] = [];
-    const size = this.#size();
-    for (let offset = 0; offset < size; ) {
-      const protection = native.protection(this, offset);
-      const end = native.facts[Fact.end] as number;
-      runs.push({ offset, length: end - offset, protection });
-      offset = end;
-    }
-    return runs;
-  }
-
-  #restore(runs: { offset: number; length: number; protection: number }[]): void {
-    for (const { offset, length, protection } of runs) {
-      const rest = Math.min(length, this.#size() - offset);
-      if (rest > 0) native.protect(this, offset, rest, protection);
-    }
   }
 
   // -- size and end -------------------------------------------------------------------------------
@@ -591,16 +568,11 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     integer('byteLength', byteLength, 0, Number.MAX_SAFE_INTEGER - this.#origin.offset);
     this.#enter('resize');
     if (byteLength === this.#size() && this.#capacity > 0) return;
-    const refusal = this.#attempt(`resize to ${byteLength} bytes`, () =>
+    const refusal = this.#attempt(`resize (to ${byteLength} bytes)`, () =>
       native.resize(this, byteLength),
     );
     if (refusal !== 0) {
-      throw refusedResize(refusal, {
-        byteLength,
-        capacity: this.#capacity,
-        access: this.#origin.access,
-        path: this.#origin.path,
-      });
+      throw refusedResize(refusal, byteLength, this.#capacity, this.#origin);
     }
     this.#length = byteLength;
     this.#address = native.facts[Fact.address] as number;
@@ -678,6 +650,11 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
       this.#length = native.facts[Fact.length] as number;
     }
     return this.#length;
+  }
+
+  /** Whether the file has become shorter than a part of its mapping. */
+  #isCut(end: number): boolean {
+    return this.#origin.offset + end > native.objectBytes(this);
   }
 
   #paged(): Paged {

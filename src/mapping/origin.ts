@@ -125,10 +125,10 @@ export function attached(given: unknown): Origin {
   };
 }
 
-/** A mapping that has no SharedArrayBuffer to be posted. */
-export function notShared(path: string | null): MemmapError {
-  return unsupported('share', 'the mapping has an ArrayBuffer, which belongs to one thread', {
+/** The error of a mapping that has no SharedArrayBuffer of its own to be posted. */
+export function notShared({ name, path, host }: Origin): MemmapError {
+  return unsupported(`share ${name}`, 'its buffer is not its own SharedArrayBuffer', {
     path: path ?? undefined,
-    hint: 'map it with shared: true',
+    hint: host ? 'post the WebAssembly.Memory, made with shared: true' : 'map it with shared: true',
   });
 }

@@ -7,6 +7,7 @@ import { getSystemErrorName } from 'node:util';
 import { Fact, type NativeFailure, native, objectKinds, Refusal } from '../binding/native.ts';
 import { type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import type { Request } from './options.ts';
+import type { Origin } from './origin.ts';
 
 /** What the refused thing was, for the message and for the choice of the hint. */
 export interface Context {
@@ -15,8 +16,8 @@ export interface Context {
   path?: string | null | undefined;
   access?: string | undefined;
   hugePages?: boolean | undefined;
-  /** Bytes of the operation. */
-  length?: number | undefined;
+  /** The file has become shorter than the range. */
+  isCut?: boolean | undefined;
 }
 
 const states: Record<string, string> = {
@@ -143,6 +144,8 @@ function cure(code: string, syscall: string, context: Context): string | undefin
       if (context.hugePages) return 'this machine has no huge pages of this size';
       return access === 'write' ? 'pass create: true to make it' : undefined;
     case 'ENOMEM':
+      if (context.isCut)
+        return 'the file has become shorter than its mapping: resize() to its size';
       return syscall === 'mlock' || syscall === 'mlockall' ? lockHint() : memoryHint(context);
     case 'ENOSPC':
       return 'the file is as it was; free space on its file system, or ask for less';
@@ -216,7 +219,7 @@ export function refusedRequest(refusal: number, request: Request): Error {
       return outOfRange(
         'options.length',
         `given for a ${kind}, which has no size`,
-        undefined,
+        'none',
         'pass the length that its driver maps',
       );
     case Refusal.notHuge:
@@ -231,7 +234,7 @@ export function refusedRequest(refusal: number, request: Request): Error {
     case Refusal.overCapacity:
       return outOfRange('options.capacity', `>= the ${size} bytes of ${what}`, request.capacity);
     default:
-      return new MemmapError('ENODEV', `Cannot map ${what}: it is a ${kind}`, {
+      return new MemmapError('ENODEV', `Cannot map ${what}: it is a ${kind} (ENODEV, mmap)`, {
         errno: -19,
         syscall: 'mmap',
         path: request.path ?? undefined,
@@ -240,16 +243,13 @@ export function refusedRequest(refusal: number, request: Request): Error {
   }
 }
 
-export interface Resizing {
-  byteLength: number;
-  capacity: number;
-  access: string;
-  path: string | null;
-}
-
 /** The error for a new length that the engine did not take. */
-export function refusedResize(refusal: number, resizing: Resizing): Error {
-  const { byteLength, capacity, access, path } = resizing;
+export function refusedResize(
+  refusal: number,
+  byteLength: number,
+  capacity: number,
+  { name, path, access, host }: Origin,
+): Error {
   if (refusal === Refusal.overCapacity) {
     return outOfRange('byteLength', `<= the capacity, ${capacity}`, byteLength);
   }
@@ -258,13 +258,19 @@ export function refusedResize(refusal: number, resizing: Resizing): Error {
     const hint = "map with access 'write' to grow the file, or wait until its writer has grown it";
     return outOfRange('byteLength', `within the file, which has ${size} bytes`, byteLength, hint);
   }
-  const state =
+  const isFixed = host !== undefined || access === 'copy';
+  return unsupported(
+    `resize ${name}`,
     access === 'copy'
       ? "a 'copy' mapping has no file to grow"
-      : 'it is a device, or shared without a capacity';
-  const hint =
-    access === 'copy'
-      ? 'map the file again with another length'
-      : 'map with a capacity: shared memory cannot move';
-  return unsupported('resize', state, { path: path ?? undefined, hint });
+      : host
+        ? 'it lies in a WebAssembly.Memory'
+        : 'it is a device, or shared without a capacity',
+    {
+      path: path ?? undefined,
+      hint: isFixed
+        ? 'close it and map the file again with another length'
+        : 'map with a capacity: shared memory cannot move',
+    },
+  );
 }

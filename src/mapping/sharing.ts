@@ -41,7 +41,7 @@ export function makeSharedBuffer(mapping: object, length: number): SharedArrayBu
   if (!buffer) {
     if (isBun) {
       const state = 'this runtime cannot make a SharedArrayBuffer over a mapping safely';
-      throw unsupported('share memory', state, { hint: 'use Node 20 or later, or a newer Bun' });
+      throw unsupported('share a mapping', state, { hint: 'use Node 20 or later, or a newer Bun' });
     }
     const pin = new SharedArrayBuffer(length, { maxByteLength: length });
     buffer = structuredClone(pin);

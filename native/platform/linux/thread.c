@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -32,6 +33,11 @@ void platform_lock_drop(struct platform_lock *lock) {
 }
 
 void platform_yield(void) { sched_yield(); }
+
+void platform_sleep_ms(unsigned milliseconds) {
+  struct timespec time = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
+  nanosleep(&time, NULL);
+}
 
 int64_t platform_thread(void) { return syscall(SYS_gettid); }
 

@@ -1,0 +1,125 @@
+/**
+ * Puts a file out of memory and looks whether it went, and who kept what stayed.
+ */
+import { fdatasyncSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { type NativeFailure, native } from '../binding/native.ts';
+import { MemmapError } from '../core/errors.ts';
+import type { Range } from '../core/range.ts';
+import type { Unknown } from '../core/unknown.ts';
+import { boolean, integer, object } from '../core/validate.ts';
+import type { FileLike } from '../mapping/options.ts';
+import { withFile } from './file.ts';
+import { type Holder, holders } from './holders.ts';
+import { type FileResidency, residency } from './residency.ts';
+
+export interface EvictOptions {
+  /** Default: the whole file. */
+  range?: Range | undefined;
+  /** Writes dirty pages to the disk first; what is dirty cannot leave. Default false. */
+  sync?: boolean | undefined;
+  /**
+   * Processes that are asked to page the file out first (process_madvise, MADV_PAGEOUT): needs
+   * rights over them, and works only for pages that one process alone maps. Default none.
+   */
+  from?: readonly number[] | undefined;
+}
+
+/** Why pages stay. */
+export type Reason = 'dirty' | 'writeback' | 'mapped' | 'locked' | 'unknown';
+
+/** The answer of {@link evict}. */
+export interface Eviction {
+  readonly before: FileResidency;
+  readonly after: FileResidency;
+  /** Bytes that left memory; `null`: unknown. */
+  readonly freed: number | null;
+  /** Nothing is left; `null`: unknown. */
+  readonly complete: boolean | null;
+  /** Why something is left, as far as it can be seen. */
+  readonly reasons: readonly { readonly reason: Reason; readonly holder: Holder | null }[];
+  readonly unknown: readonly Unknown[];
+}
+
+function failed(error: unknown, action: string, hint?: string): unknown {
+  const { errno, syscall } = error as NativeFailure;
+  if (typeof errno !== 'number') return error;
+  const code = getSystemErrorName(errno);
+  return new MemmapError(code, `Cannot ${action}: ${code} (${syscall})`, { errno, syscall, hint });
+}
+
+/**
+ * Asks one process for its pages of a range of addresses to leave memory. Nothing is lost; the call
+ * succeeds also where nothing leaves, so look after it.
+ * @returns Bytes that were looked at.
+ * @throws MemmapError EPERM or EACCES without rights over the process; ENOSYS before Linux 5.10.
+ */
+export function pageOut(pid: number, address: bigint, byteLength: number): number {
+  integer('pid', pid, 1);
+  integer('byteLength', byteLength);
+  try {
+    return native.pageOut(pid, address, byteLength);
+  } catch (error) {
+    const hint = 'it takes CAP_SYS_NICE, and to be of the same user or to have CAP_SYS_PTRACE';
+    throw failed(error, `page out ${byteLength} bytes of process ${pid}`, hint);
+  }
+}
+
+/**
+ * Puts the clean pages of a file out of the page cache, looks again, and names who kept the rest.
+ * The kernel says yes to every request; only the look tells.
+ * @throws MemmapError as {@link residency}, and for `from` as {@link pageOut}.
+ */
+export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
+  object('options', options);
+  const { range, sync = false, from = [] } = options;
+  boolean('options.sync', sync);
+  return withFile(file, (opened) => {
+    const look = () => ({ ...residency(opened.fd, { range }), path: opened.path });
+    const before = look();
+    try {
+      if (sync) fdatasyncSync(opened.fd);
+      if (from.length > 0) pageOutFrom(from, opened.fd, before);
+      native.dropCache(opened.fd, before.offset, before.length);
+    } catch (error) {
+      throw failed(error, `evict ${opened.path}`);
+    }
+    const after = look();
+    const isKnown = before.cached !== null && after.cached !== null;
+    const complete = isKnown ? after.cached === 0 : null;
+    const kept = complete === true ? null : holders(opened.fd);
+    return {
+      before,
+      after,
+      freed: isKnown ? ((before.cached ?? 0) - (after.cached ?? 0)) * after.pageSize : null,
+      complete,
+      reasons: kept ? reasonsFor(after, kept.holders) : [],
+      unknown: [...after.unknown, ...(kept?.unknown ?? [])],
+    };
+  });
+}
+
+/** Addresses of the range in the mappings of those processes. */
+function pageOutFrom(pids: readonly number[], fd: number, { offset, length }: FileResidency): void {
+  for (const holder of holders(fd).holders) {
+    if (!pids.includes(holder.pid)) continue;
+    for (const mapping of holder.mappings) {
+      // The kernel refuses these with EINVAL; the look afterwards names them.
+      if (mapping.flags?.includes('lo') || mapping.flags?.includes('ht')) continue;
+      const first = Math.max(offset, Number(mapping.offset));
+      const behind = Math.min(offset + length, Number(mapping.offset) + mapping.length);
+      if (behind <= first) continue;
+      pageOut(holder.pid, mapping.start + BigInt(first) - mapping.offset, behind - first);
+    }
+  }
+}
+
+function reasonsFor(after: FileResidency, found: readonly Holder[]): Eviction['reasons'] {
+  const reasons: { reason: Reason; holder: Holder | null }[] = found
+    .filter((holder) => holder.resident !== 0)
+    .map((holder) => ({ reason: holder.locked ? 'locked' : 'mapped', holder }));
+  if (after.dirty) reasons.push({ reason: 'dirty', holder: null });
+  if (after.writeback) reasons.push({ reason: 'writeback', holder: null });
+  if (reasons.length === 0) reasons.push({ reason: 'unknown', holder: null });
+  return reasons;
+}

@@ -1,0 +1,132 @@
+/**
+ * A file that is looked at: opened without waiting, and known by its device and inode.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statfsSync,
+} from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { native } from '../binding/native.ts';
+import { invalidArgument, MemmapError } from '../core/errors.ts';
+import { integer } from '../core/validate.ts';
+import type { FileLike } from '../mapping/options.ts';
+import { codeOf, tryReadNumber } from './proc.ts';
+
+/** A file by what the kernel knows it. */
+export interface OpenFile {
+  readonly fd: number;
+  /** As given; of a descriptor what /proc says, or `null`. */
+  readonly path: string | null;
+  readonly device: { readonly major: number; readonly minor: number };
+  readonly inode: bigint;
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes that have room on the disk or, on a hugetlbfs, in memory. */
+  readonly allocated: number;
+  readonly isBlockDevice: boolean;
+  /** Bytes of its pages where it is on a hugetlbfs; `null`: it is not. */
+  readonly hugePageSize: number | null;
+}
+
+const blockSector = 512; // of /sys/dev/block/*/size, whatever the device's own is
+const statBlock = 512; // of st_blocks (inode(7))
+
+/** Takes a device number apart (include/linux/kdev_t.h, new_decode_dev, as stat(2) gives it). */
+export function decodeDevice(dev: bigint): { major: number; minor: number } {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) };
+}
+
+function pathOf(fd: number): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return null;
+  }
+}
+
+/** The path without links, where it can be had. */
+export function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+const hugetlbfsMagic = 0x958458f6; // include/uapi/linux/magic.h
+
+/** A hugetlbfs gives its page as the size of a block. Mapping it to ask would reserve pages. */
+function hugePageSizeOf(fd: number, blockSize: number): number | null {
+  if (blockSize <= native.pageBytes) return null;
+  try {
+    return statfsSync(`/proc/self/fd/${fd}`).type === hugetlbfsMagic ? blockSize : null;
+  } catch {
+    return null; // without /proc
+  }
+}
+
+function describe(fd: number, path: string | null): OpenFile {
+  const stat = fstatSync(fd, { bigint: true });
+  const refuse = (code: string, state: string, hint: string) => {
+    const message = `Cannot look at ${path ?? `descriptor ${fd}`}: ${state} (${code})`;
+    return new MemmapError(code, message, { path: path ?? undefined, hint });
+  };
+  if (stat.isDirectory()) throw refuse('EISDIR', 'it is a directory', 'name the files in it');
+  if (!stat.isFile() && !stat.isBlockDevice()) {
+    throw refuse('ENODEV', 'it has no page cache', 'only files and block devices have one');
+  }
+  const { major, minor } = decodeDevice(stat.isBlockDevice() ? stat.rdev : stat.dev);
+  const sectors = stat.isBlockDevice()
+    ? tryReadNumber(`/sys/dev/block/${major}:${minor}/size`)
+    : null;
+  return {
+    fd,
+    path,
+    device: decodeDevice(stat.dev),
+    inode: stat.ino,
+    size: sectors === null ? Number(stat.size) : sectors * blockSector,
+    allocated: Number(stat.blocks) * statBlock,
+    isBlockDevice: stat.isBlockDevice(),
+    hugePageSize: hugePageSizeOf(fd, Number(stat.blksize)),
+  };
+}
+
+function open(path: string): number {
+  try {
+    // A FIFO must not hang.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = codeOf(error);
+    const { errno } = error as NodeJS.ErrnoException;
+    const state = code === 'ENOENT' ? 'there is no such file' : 'it cannot be opened';
+    const hint = code === 'EACCES' ? 'run as root, or as a user who may read it' : undefined;
+    const details = { errno, syscall: 'open', path, hint };
+    throw new MemmapError(code, `Cannot look at ${path}: ${state} (${code}, open)`, details);
+  }
+}
+
+/** Opens a file for the time of `work`; a descriptor stays the caller's. */
+export function withFile<T>(file: FileLike, work: (file: OpenFile) => T): T {
+  const target = typeof file === 'object' && file !== null && 'fd' in file ? file.fd : file;
+  if (typeof target === 'number') {
+    integer('file', target, 0, 2 ** 31 - 1);
+    return work(describe(target, pathOf(target)));
+  }
+  if (typeof target !== 'string' && !(target instanceof URL)) {
+    throw invalidArgument('file', 'a path, a file URL, a descriptor or a FileHandle', file);
+  }
+  const path = typeof target === 'string' ? target : fileURLToPath(target);
+  const fd = open(path);
+  try {
+    return work(describe(fd, path));
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * From an address of a process to its page, with the mapping around it.
+ */
+import { invalidArgument, outOfRange } from '../core/errors.ts';
+import type { Unknown } from '../core/unknown.ts';
+import { type Translation, translateAddress } from '../mapping/translation.ts';
+import { readMaps } from './maps.ts';
+import type { MapEntry } from './parse/maps.ts';
+import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
+import { checkProcess, type ProcessId, readProcessOr } from './proc.ts';
+
+/** The answer of {@link translate}. */
+export interface ProcessTranslation extends Translation {
+  /** The mapping that holds the address; `null`: none does, or the mappings may not be read. */
+  readonly mapping: SmapsEntry | MapEntry | null;
+  /** The byte of the file under the address; `null`: there is none. */
+  readonly fileOffset: bigint | null;
+}
+
+/** The mapping that holds an address. */
+export function mappingAt<Entry extends MapEntry>(
+  entries: readonly Entry[],
+  address: bigint,
+): Entry | null {
+  return entries.find((entry) => entry.start <= address && address < entry.end) ?? null;
+}
+
+/** The address of a byte of a file in a process; `null`: it does not map that byte. */
+export function addressOf(
+  entries: readonly MapEntry[],
+  path: string,
+  offset: bigint,
+): bigint | null {
+  for (const entry of entries) {
+    if (entry.name !== path) continue;
+    const place = offset - entry.offset;
+    if (place >= 0n && place < BigInt(entry.length)) return entry.start + place;
+  }
+  return null;
+}
+
+function checkAddress(value: unknown): asserts value is bigint {
+  if (typeof value !== 'bigint') throw invalidArgument('address', 'of type bigint', value);
+  if (value < 0n || value >> 64n !== 0n) throw outOfRange('address', '>= 0n && < 2n ** 64n', value);
+}
+
+/**
+ * Leads an address through the page tables of a process, to the frame and what the kernel notes of
+ * it. The indexes follow from the address alone; the contents of upper tables no kernel shows.
+ * Without privileges the entry of own processes is known but not its frame.
+ *
+ * ```ts
+ * const { walk, frame } = translate('self', mapping.address);
+ * ```
+ * @throws MemmapError ESRCH.
+ */
+export function translate(pid: ProcessId, address: bigint): ProcessTranslation {
+  checkProcess(pid);
+  checkAddress(address);
+  const gaps: Unknown[] = [];
+  const smaps = readProcessOr(pid, 'smaps', gaps);
+  const entries = smaps === null ? mapsOr(pid) : parseSmaps(smaps);
+  const mapping = entries && mappingAt(entries, address);
+  const flags = (mapping as SmapsEntry | null)?.flags;
+  const translation = translateAddress(pid, address, {
+    hugetlbBytes: flags?.includes('ht') ? (mapping as SmapsEntry).kernelPageSize : undefined,
+    mayBeHuge: mapping ? hasHugePages(mapping) : undefined,
+  });
+  const hasFile = mapping !== null && mapping.inode !== 0n;
+  return {
+    ...translation,
+    mapping,
+    fileOffset: hasFile ? mapping.offset + (address - mapping.start) : null,
+    unknown: [...gaps, ...translation.unknown],
+  };
+}
+
+function mapsOr(pid: ProcessId): MapEntry[] | null {
+  try {
+    return readMaps(pid);
+  } catch {
+    return null; // the gap was noted with smaps
+  }
+}
+
+function hasHugePages(entry: SmapsEntry): boolean | undefined {
+  const { anonHugePages, shmemHugePages = 0, fileHugePages = 0 } = entry;
+  return anonHugePages === undefined
+    ? undefined
+    : anonHugePages + shmemHugePages + fileHugePages > 0;
+}
