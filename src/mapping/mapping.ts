@@ -20,6 +20,7 @@ import { tie } from './owner.ts';
 import { raiseProtection } from './protection.ts';
 import { attempt, refused, refusedResize } from './refusal.ts';
 import { packResidency, type Residency, unknownResidency } from './residency.ts';
+import { isGrowable } from './sharing.ts';
 import { readWorkOptions, runWork, type WorkOptions } from './work.ts';
 
 /** What `protect` sets: what the pages may do. */
@@ -47,6 +48,13 @@ export interface FlushOptions extends WorkOptions {
 const making = Symbol('making');
 const protections = ['none', 'read', 'write'] as const;
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array);
+
+/**
+ * Mappings that other threads may be using although nothing here refers to them any more: they
+ * stay until they are closed. Every one that was shared is; where the runtime does not tell when the
+ * last thread has dropped a buffer, every one that has a buffer to be posted.
+ */
+const kept = new Set<Mapping>();
 
 /** Found by structured cloning among the properties of a mapping, which cannot be cloned. */
 const cloneGuard = {
@@ -132,6 +140,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     native.refresh(this);
     this.#address = native.facts[Fact.address] as number;
     tie(buffer, this);
+    if (isGrowable(buffer)) kept.add(this);
   }
 
   /**
@@ -152,6 +161,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     const { shared, path, access, offset } = this.#origin;
     const buffer = this.#buffer;
     if (!shared || !(buffer instanceof SharedArrayBuffer)) throw notShared(this.#origin);
+    kept.add(this);
     return makeHandle(this, { buffer, path, access, offset });
   }
 
@@ -610,12 +620,14 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   /**
    * Unmaps now: every buffer is detached (length 0), memory and file are given back. Twice is fine.
    * Of `shared` mappings the memory goes with the last Mapping; their buffer then gives zeros, and
-   * stores are faults. The collector closes what is forgotten.
+   * stores are faults. The collector closes what is forgotten, unless other threads may be using it:
+   * what was shared, and on Node 20 and Deno every `shared` mapping.
    */
   close(): void {
     if (this.#closed) return;
     const fault = this.#takeFaults();
     this.#closed = true;
+    kept.delete(this);
     this.#fd = -1;
     this.#bytes = undefined;
     this.#buffer = undefined;

@@ -26,7 +26,7 @@ export function checkSharedLength(name: string, length: number): void {
 }
 
 /** Whether the buffer is the engine's memory with a mapping put under it. */
-function isGrowable(buffer: SharedArrayBuffer): boolean {
+export function isGrowable(buffer: SharedArrayBuffer): boolean {
   return (buffer as { growable?: boolean }).growable === true;
 }
 
