@@ -124,7 +124,6 @@ static int measure(struct opening *opening) {
   uint64_t capacity = request->capacity_bytes ? request->capacity_bytes : length;
   if (capacity > BYTES_MAX || request->offset_bytes > BYTES_MAX)
     return memmap_failure(MEMMAP_CALL_MMAP, ENOMEM);
-  region->page = (size_t)look->page_bytes;
   region->object_offset = round_down(request->offset_bytes, region->page);
   region->delta = (size_t)(request->offset_bytes - region->object_offset);
   region->length_bytes = length;
@@ -268,8 +267,7 @@ static void undo(struct opening *opening) {
 
 static int realize(struct opening *opening) {
   memmap_region *region = opening->region;
-  int result = probe_empty(opening);
-  if (result == 0) result = make_memory_object(opening);
+  int result = make_memory_object(opening);
   if (result == 0) result = extend_object(opening);
   if (result == 0 && region->reserved) result = place(opening);
   if (result == 0) result = prepare_pages(opening);
@@ -291,7 +289,7 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   atomic_init(&region->users, 1);
   atomic_init(&region->holders, 1);
   result = open_object(&opening);
-  if (result == 0) result = measure(&opening);
+  region->page = (size_t)opening.look.page_bytes;
   region->object_kind = opening.look.kind;
   region->access = request->access;
   region->flags = request->flags;
@@ -300,6 +298,8 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   region->is_shared = opening.look.kind == MEMMAP_OBJECT_NONE
                           ? (request->flags & MEMMAP_SHARED_OBJECT) != 0
                           : request->access != MEMMAP_COPY && !(request->flags & MEMMAP_PRIVATE);
+  if (result == 0) result = probe_empty(&opening);
+  if (result == 0) result = measure(&opening);
   if (result == 0) result = realize(&opening);
   if (result) {
     facts->object_bytes = opening.look.size_bytes;
