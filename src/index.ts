@@ -22,5 +22,6 @@ export type {
 export type { MappingHandle } from './mapping/origin.ts';
 export { type LockAllOptions, lockAll, pageSize, unlockAll } from './mapping/process.ts';
 export type { Residency } from './mapping/residency.ts';
+export type { Translation } from './mapping/translation.ts';
 export { type MapIntoWasmOptions, mapIntoWasm, type WasmMemory } from './mapping/wasm.ts';
 export type { WorkOptions } from './mapping/work.ts';

@@ -8,6 +8,7 @@ struct call take_call(napi_env env, napi_callback_info info) {
   void *data = NULL;
   napi_get_cb_info(env, info, &count, call.arguments, NULL, &data);
   call.environment = data;
+  views_settle(call.environment);
   return call;
 }
 

@@ -10,6 +10,12 @@
  *   view     one ArrayBuffer over a region: a holder of it, until both the object is collected and
  *            its memory is released. Either may come first: native code keeps the object while it
  *            uses the memory, ArrayBuffer.transfer() keeps the memory and drops the object.
+ *
+ * All of it belongs to the environment's thread, but that memory is released may be said on any
+ * thread (Deno: on V8's sweepers), inside of a detachment (Bun), and after the environment has
+ * ended. So the release only puts the view on a stack, from which it is taken where lists may be
+ * changed. When an environment ends, what finalizers would do is done by a hook, because Deno runs
+ * no finalizers for the environment of a worker; those that still run find it done.
  */
 #ifndef MEMMAP_BINDING_H
 #define MEMMAP_BINDING_H
@@ -27,10 +33,14 @@ struct environment {
   double *facts;              /* shared with TypeScript; see enum fact */
   struct handle *handles;
   size_t work_count;          /* not yet answered */
-  napi_ref on_fault;
+  pthread_t thread;
+  bool is_detaching;
+  struct orphan *orphans;     /* faults of mappings that were collected before they were told */
+  _Atomic(struct view *) released;
   /* Guarded by `lock`, because other threads call in: */
   pthread_mutex_t lock;
   napi_threadsafe_function answers, faults; /* NULL when the environment has ended */
+  bool is_ended;
   size_t references;          /* the environment itself, each handle, each piece of work */
   struct environment *next;   /* in the list of fault.c */
 };
@@ -48,7 +58,14 @@ struct view {
   uint64_t offset, length; /* bytes of the mapping */
   napi_ref object;     /* weak */
   bool is_collected, is_released;
-  struct view *next, *previous;
+  bool is_dropped;     /* by the end of the environment: only its finalizer is still to come */
+  struct view *next, *previous, *next_released;
+};
+
+struct orphan {
+  char *path;          /* or NULL */
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+  struct orphan *next;
 };
 
 struct handle {
@@ -59,6 +76,7 @@ struct handle {
   struct view *views;
   bool is_open, is_wrapped, is_whole_shared;
   size_t guards;       /* open now, of this mapping */
+  char *path;          /* for the faults of a mapping that nobody has any more; or NULL */
   struct handle *next, *previous;
 };
 
@@ -94,6 +112,8 @@ napi_value binding_attach(napi_env env, napi_callback_info info);
 napi_value binding_refresh(napi_env env, napi_callback_info info);
 napi_value binding_object_bytes(napi_env env, napi_callback_info info);
 void handle_free_if_done(struct handle *handle);
+/* Closes what is open, for environments whose finalizers do not run. */
+void handles_end(struct environment *environment);
 void give_facts(struct environment *environment, const struct memmap_facts *facts);
 
 /* buffer.c */
@@ -108,6 +128,10 @@ napi_value binding_write(napi_env env, napi_callback_info info);
 void detach_views(struct handle *handle, uint64_t length);
 /* What of the region live views may still point into. */
 void views_hull(const struct handle *handle, uint64_t *first, uint64_t *end);
+/* Takes the views whose memory was released since the last time. */
+void views_settle(struct environment *environment);
+/* At the end of the environment: lets the views go that nobody will tell about any more. */
+void views_drop(struct handle *handle);
 /* Makes the views of the handle holders of another region, which has their addresses now. */
 void move_views(struct handle *handle, memmap_region *to);
 
@@ -133,6 +157,9 @@ napi_value binding_guard(napi_env env, napi_callback_info info);
 napi_value binding_has_faults(napi_env env, napi_callback_info info);
 napi_value binding_collect(napi_env env, napi_callback_info info);
 napi_value binding_faulted(napi_env env, napi_callback_info info);
+napi_value binding_orphans(napi_env env, napi_callback_info info);
+/* Keeps the faults of a mapping that was collected, and has them told. */
+void faults_orphan(struct handle *handle);
 napi_value binding_handlers_lost(napi_env env, napi_callback_info info);
 
 /* inspect.c */

@@ -38,12 +38,46 @@ static void view_free_if_done(struct view *view) {
   handle_free_if_done(handle);
 }
 
-/* The memory of the ArrayBuffer is no longer used by the engine. */
+void views_settle(struct environment *environment) {
+  if (!atomic_load_explicit(&environment->released, memory_order_relaxed)) return;
+  struct view *view = atomic_exchange(&environment->released, NULL);
+  for (struct view *next; view; view = next) {
+    next = view->next_released;
+    view->is_released = true;
+    view_free_if_done(view);
+  }
+}
+
+/* The memory of the ArrayBuffer is no longer used by the engine. On any thread, at any time. */
 static void on_memory_released(napi_env env, void *data, void *hint) {
   (void)env, (void)data;
   struct view *view = hint;
-  view->is_released = true;
-  view_free_if_done(view);
+  struct environment *environment = view->handle->environment;
+  pthread_t thread = environment->thread;
+  environment_retain(environment); /* the settling may free everything */
+  view->next_released = atomic_load(&environment->released);
+  while (!atomic_compare_exchange_weak(&environment->released, &view->next_released, view)) continue;
+  if (pthread_equal(thread, pthread_self())) {
+    if (!environment->is_detaching) views_settle(environment);
+  } else {
+    pthread_mutex_lock(&environment->lock);
+    if (environment->is_ended) {
+      /* There is no thread of its own any more; this lock keeps others out. */
+      struct view *rest = atomic_exchange(&environment->released, NULL);
+      pthread_mutex_unlock(&environment->lock);
+      for (struct view *next; rest; rest = next) {
+        next = rest->next_released;
+        memmap_release_holder(rest->region);
+      }
+    } else {
+      /* Any call into the environment settles it. */
+      if (environment->faults) {
+        napi_call_threadsafe_function(environment->faults, NULL, napi_tsfn_nonblocking);
+      }
+      pthread_mutex_unlock(&environment->lock);
+    }
+  }
+  environment_release(environment);
 }
 
 /* The ArrayBuffer object is gone. */
@@ -51,9 +85,25 @@ static void on_object_collected(napi_env env, void *data, void *hint) {
   (void)hint;
   struct view *view = data;
   if (view->object) napi_delete_reference(env, view->object);
+  if (view->is_dropped) {
+    free(view);
+    return;
+  }
+  views_settle(view->handle->environment);
   view->object = NULL;
   view->is_collected = true;
   view_free_if_done(view);
+}
+
+void views_drop(struct handle *handle) {
+  for (struct view *view = handle->views, *next; view; view = next) {
+    next = view->next;
+    /* Of the others the memory is still to be released, which is told on every runtime. */
+    if (!view->is_released) continue;
+    unlink_view(view);
+    memmap_release_holder(view->region);
+    view->is_dropped = true;
+  }
 }
 
 static struct view *view_make(struct handle *handle, uint64_t offset, uint64_t length) {
@@ -158,14 +208,15 @@ void detach_views(struct handle *handle, uint64_t length) {
   napi_handle_scope scope;
   if (!handle->views) return;
   napi_open_handle_scope(env, &scope);
-  for (struct view *view = handle->views, *next; view; view = next) {
-    next = view->next; /* detaching may release, and so free, the view */
+  handle->environment->is_detaching = true; /* it may say at once that memory is released */
+  for (struct view *view = handle->views; view; view = view->next) {
     if (view->offset + view->length <= length || view->region != handle->region) continue;
     napi_value buffer = NULL;
     if (!view->object || view->length == 0) continue;
     napi_get_reference_value(env, view->object, &buffer);
     if (buffer) napi_detach_arraybuffer(env, buffer);
   }
+  handle->environment->is_detaching = false;
   napi_close_handle_scope(env, scope);
 }
 

@@ -4,7 +4,15 @@
  * The engine tells on a thread of its own that something faulted; every environment that watches
  * is called on its own thread and looks through its open handles.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "binding/binding.h"
+
+/* gcc 12 does not see that the lists of the environment hold what is allocated here. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 
 static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct environment *watchers;
@@ -135,6 +143,64 @@ napi_value binding_faulted(napi_env env, napi_callback_info info) {
     object = NULL;
     napi_get_reference_value(env, each->object, &object);
     if (object) napi_set_element(env, result, count++, object);
+  }
+  return result;
+}
+
+/* -- of mappings that were collected ---------------------------------------------------------------- */
+
+void faults_orphan(struct handle *handle) {
+  struct environment *environment = handle->environment;
+  for (memmap_region *region; (region = next_faulted(handle, true));) {
+    struct orphan *orphan = calloc(1, sizeof(*orphan));
+    if (!orphan) return;
+    memmap_collect(region, orphan->faults);
+    orphan->path = handle->path ? strdup(handle->path) : NULL;
+    orphan->next = environment->orphans;
+    environment->orphans = orphan;
+    pthread_mutex_lock(&environment->lock);
+    if (environment->faults) {
+      napi_call_threadsafe_function(environment->faults, NULL, napi_tsfn_nonblocking);
+    }
+    pthread_mutex_unlock(&environment->lock);
+  }
+}
+
+static napi_value give_orphan(napi_env env, const struct orphan *orphan) {
+  napi_value result, path, records;
+  uint32_t count = 0;
+  napi_create_array_with_length(env, 2, &result);
+  napi_create_array(env, &records);
+  for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
+    if (orphan->faults[kind].count == 0) continue;
+    napi_set_element(env, records, count++, give_fault(env, kind, &orphan->faults[kind]));
+  }
+  napi_get_null(env, &path);
+  if (orphan->path) napi_create_string_utf8(env, orphan->path, NAPI_AUTO_LENGTH, &path);
+  napi_set_element(env, result, 0, path);
+  napi_set_element(env, result, 1, records);
+  return result;
+}
+
+/* orphans(): [[path | null, records], ...] of mappings that were collected with faults untold; also
+ * of those whose finalizer is still to come */
+napi_value binding_orphans(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct environment *environment = call.environment;
+  napi_value result, object;
+  uint32_t count = 0;
+  napi_create_array(env, &result);
+  for (struct handle *each = environment->handles; each; each = each->next) {
+    object = NULL;
+    if (each->is_wrapped) napi_get_reference_value(env, each->object, &object);
+    if (!object) faults_orphan(each);
+  }
+  while (environment->orphans) {
+    struct orphan *orphan = environment->orphans;
+    environment->orphans = orphan->next;
+    napi_set_element(env, result, count++, give_orphan(env, orphan));
+    free(orphan->path);
+    free(orphan);
   }
   return result;
 }

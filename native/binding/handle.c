@@ -3,8 +3,14 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "binding/binding.h"
+
+/* gcc 12 does not see that the lists of the environment hold what is allocated here. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 
 void give_facts(struct environment *environment, const struct memmap_facts *facts) {
   double *to = environment->facts;
@@ -36,6 +42,7 @@ void handle_free_if_done(struct handle *handle) {
   unlink_handle(handle);
   if (handle->pin) napi_delete_reference(handle->environment->env, handle->pin);
   environment_release(handle->environment);
+  free(handle->path);
   free(handle);
 }
 
@@ -63,11 +70,15 @@ static bool has_host_moved(struct handle *handle) {
   return memory && (facts.address < start || facts.address >= start + length);
 }
 
+static void handle_end(struct handle *handle) {
+  handle->is_open = false;
+  for (; handle->guards > 0; handle->guards--) memmap_guard_end(handle->region);
+}
+
 static void handle_close(struct handle *handle) {
   uint64_t first = 0, end = 0;
   memmap_region *region = handle->region;
-  handle->is_open = false;
-  for (; handle->guards > 0; handle->guards--) memmap_guard_end(region);
+  handle_end(handle);
   detach_views(handle, 0);
   views_hull(handle, &first, &end);
   if (has_host_moved(handle)) memmap_abandon(region);
@@ -75,19 +86,38 @@ static void handle_close(struct handle *handle) {
   memmap_release_user(region, first, end);
 }
 
+/* Forgotten instead of closed. Other threads may still use a buffer that is the runtime's own. */
+static void handle_forget(struct handle *handle) {
+  faults_orphan(handle);
+  if (handle->is_whole_shared && !handle->pin) {
+    handle_end(handle);
+    memmap_leave_to_buffer(handle->region);
+  } else {
+    handle_close(handle);
+  }
+}
+
+void handles_end(struct environment *environment) {
+  views_settle(environment);
+  for (struct handle *each = environment->handles; each; each = each->next) {
+    uint64_t first = 0, end = 0;
+    bool is_open = each->is_open;
+    if (is_open) handle_end(each);
+    views_hull(each, &first, &end);
+    if (each->is_whole_shared) first = 0, end = UINT64_MAX >> 1;
+    if (is_open && each->is_whole_shared && !each->pin) memmap_leave_to_buffer(each->region);
+    else if (is_open) memmap_release_user(each->region, first, end);
+    views_drop(each);
+  }
+}
+
 /* The Mapping was collected, or its environment ends. */
 static void on_mapping_collected(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   struct handle *handle = data;
+  views_settle(handle->environment);
+  if (handle->is_open) handle_forget(handle);
   handle->is_wrapped = false;
-  if (handle->is_open && handle->is_whole_shared && !handle->pin) {
-    /* Forgotten here, but other threads may still use the buffer. */
-    for (; handle->guards > 0; handle->guards--) memmap_guard_end(handle->region);
-    handle->is_open = false;
-    memmap_leave_to_buffer(handle->region);
-  } else if (handle->is_open) {
-    handle_close(handle);
-  }
   handle_free_if_done(handle);
 }
 
@@ -143,12 +173,16 @@ napi_value binding_map(napi_env env, napi_callback_info info) {
   memmap_region *region = NULL;
   struct memmap_facts facts = {.fd = -1};
   int result = memmap_map(&request, &region, &facts);
-  free(path);
   give_facts(call.environment, &facts);
-  if (result == 0 && !handle_make(&call, call.arguments[0], region)) {
-    memmap_release_user(region, 0, 0);
-    result = memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  if (result == 0) {
+    struct handle *handle = handle_make(&call, call.arguments[0], region);
+    if (handle && request.path) handle->path = strdup(request.path);
+    if (!handle) {
+      memmap_release_user(region, 0, 0);
+      result = memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+    }
   }
+  free(path);
   return give_result(env, result);
 }
 

@@ -35,6 +35,7 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"hasFaults", binding_has_faults},
   {"collect", binding_collect},
   {"faulted", binding_faulted},
+  {"orphans", binding_orphans},
   {"handlersLost", binding_handlers_lost},
   {"cacheState", binding_cache_state},
   {"dropCache", binding_drop_cache},
@@ -59,6 +60,15 @@ void environment_release(struct environment *environment) {
   free(environment);
 }
 
+/* Runs last of the hooks, as it was added first. */
+static void on_environment_end(void *data) {
+  struct environment *environment = data;
+  handles_end(environment);
+  pthread_mutex_lock(&environment->lock);
+  environment->is_ended = true;
+  pthread_mutex_unlock(&environment->lock);
+}
+
 static void on_instance_data(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
   environment_release(data);
@@ -69,8 +79,10 @@ static napi_value start(napi_env env, napi_value exports) {
   if (!environment) return NULL;
   environment->env = env;
   environment->references = 1;
+  environment->thread = pthread_self();
   pthread_mutex_init(&environment->lock, NULL);
   napi_set_instance_data(env, environment, on_instance_data, NULL);
+  napi_add_env_cleanup_hook(env, on_environment_end, environment);
   napi_value buffer, facts;
   void *data;
   napi_create_arraybuffer(env, FACT_COUNT * sizeof(double), &data, &buffer);

@@ -401,11 +401,11 @@ static void region_end(memmap_region *region) {
   if (unreleased) retry_unreleased();
 }
 
+static void release(memmap_region *region, size_t users, size_t holders);
+
 void memmap_retain_holder(memmap_region *region) { atomic_fetch_add(&region->holders, 1); }
 
-void memmap_release_holder(memmap_region *region) {
-  if (atomic_fetch_sub(&region->holders, 1) == 1) region_end(region);
-}
+void memmap_release_holder(memmap_region *region) { release(region, 0, 1); }
 
 void memmap_retain_user(memmap_region *region) {
   atomic_fetch_add(&region->users, 1);
@@ -505,13 +505,18 @@ static void keep_addresses(memmap_region *region, uint64_t first_bytes, uint64_t
   platform_lock_drop(&region->lock);
 }
 
-void memmap_release_user(memmap_region *region, uint64_t keep_first, uint64_t keep_end) {
-  keep_addresses(region, keep_first, keep_end);
-  if (atomic_fetch_sub(&region->users, 1) == 1) {
+/* pre: users <= holders, and the caller has as many of both. */
+static void release(memmap_region *region, size_t users, size_t holders) {
+  if (users && atomic_fetch_sub(&region->users, users) == users) {
     leave_shared(region);
     region_close(region);
   }
-  memmap_release_holder(region);
+  if (atomic_fetch_sub(&region->holders, holders) == holders) region_end(region);
+}
+
+void memmap_release_user(memmap_region *region, uint64_t keep_first, uint64_t keep_end) {
+  keep_addresses(region, keep_first, keep_end);
+  release(region, 1, 1);
 }
 
 void memmap_buffer_begin(memmap_region *region) {
@@ -527,8 +532,7 @@ void memmap_buffer_end(memmap_region *region) {
   size_t users = region->left_users;
   region->left_users = 0;
   pthread_mutex_unlock(&shared_lock);
-  for (; users > 0; users--) memmap_release_user(region, 0, 0);
-  memmap_release_holder(region);
+  release(region, users, users + 1);
 }
 
 void memmap_leave_to_buffer(memmap_region *region) {

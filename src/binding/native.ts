@@ -160,6 +160,7 @@ export interface Native {
   hasFaults(mapping: object): boolean;
   collect(mapping: object): FaultRecord[];
   faulted(isAll: boolean): object[];
+  orphans(): [path: string | null, records: FaultRecord[]][];
   handlersLost(): boolean;
   /** cached, dirty, writeback, evicted, recently evicted: pages */
   cacheState(fd: number, offset: number, length: number, answer: Float64Array): number;

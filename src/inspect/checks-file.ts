@@ -157,7 +157,8 @@ function cacheCheck(path: string): Check {
 function holderCheck(path: string): Check {
   const { holders: found, unreadable } = holders(path);
   const names = found.map((holder) => `${holder.name}(${holder.pid})`).join(', ');
-  const why = unreadable.length > 0 ? `${unreadable.length} processes may not be looked at` : '';
+  const why =
+    unreadable.length > 0 ? `processes that may not be looked at: ${unreadable.length}` : '';
   return check('file', 'mapped by', names || 'nobody that can be seen', { why });
 }
 

@@ -155,10 +155,12 @@ function transparentCheck(limits: Limits): Check {
 }
 
 function swapCheck(limits: Limits): Check {
-  const { total, free } = limits.swap;
+  const { total, free, devices } = limits.swap;
   const value = total === 0 ? 'off' : `${sizeInWords(free)} free of ${sizeInWords(total)}`;
-  const why =
-    total === 0 ? 'anonymous and shared memory cannot leave; only pages of files can' : '';
+  const none = 'anonymous and shared memory cannot leave; only pages of files can';
+  const packed = 'zram: what is swapped stays in memory, packed; its faults count as major';
+  const hasMemory = devices.some((device) => device.isMemory);
+  const why = total === 0 ? none : hasMemory ? packed : '';
   return check('memory', 'swap', value, { status: total === null ? 'skip' : 'ok', why });
 }
 

@@ -4,7 +4,7 @@
 import { fdatasyncSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { type NativeFailure, native } from '../binding/native.ts';
-import { MemmapError } from '../core/errors.ts';
+import { invalidArgument, MemmapError } from '../core/errors.ts';
 import type { Range } from '../core/range.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { boolean, integer, object } from '../core/validate.ts';
@@ -56,6 +56,7 @@ function failed(error: unknown, action: string, hint?: string): unknown {
  */
 export function pageOut(pid: number, address: bigint, byteLength: number): number {
   integer('pid', pid, 1);
+  if (typeof address !== 'bigint') throw invalidArgument('address', 'of type bigint', address);
   integer('byteLength', byteLength);
   try {
     return native.pageOut(pid, address, byteLength);
@@ -74,6 +75,8 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
   object('options', options);
   const { range, sync = false, from = [] } = options;
   boolean('options.sync', sync);
+  if (!Array.isArray(from)) throw invalidArgument('options.from', 'an array of processes', from);
+  for (const pid of from) integer('options.from', pid, 1);
   return withFile(file, (opened) => {
     const look = () => ({ ...residency(opened.fd, { range }), path: opened.path });
     const before = look();

@@ -55,6 +55,9 @@ const fromWords: Explanation[] = words.map(([term, meaning]) => ({
 /** Everything that can be explained. */
 export const explanations: readonly Explanation[] = [...fromCalls, ...fromOwn, ...fromWords];
 
+/** One number, two names: what Node calls EOPNOTSUPP on Linux. */
+const otherNames: Readonly<Record<string, string>> = { enotsup: 'eopnotsupp' };
+
 /**
  * What a term means; in several calls, where it is an error of several and none is given.
  * @param term An error's code, a signal, or a word of the field; upper and lower case are alike. The
@@ -71,7 +74,8 @@ export function explain(term: string, call?: string): Explanation[] {
   if (call !== undefined && typeof call !== 'string') {
     throw invalidArgument('call', 'of type string', call);
   }
-  const wanted = term.toLowerCase();
+  const lower = term.toLowerCase();
+  const wanted = otherNames[lower] ?? lower;
   const of = call?.toLowerCase();
   return explanations.filter((explanation) => {
     const isTerm = explanation.term.toLowerCase() === wanted;

@@ -103,7 +103,7 @@ export function holders(file: FileLike): Holders {
       else if (holder === null) unreadable.push(pid);
     }
     if (unreadable.length > 0) {
-      const why = `${unreadable.length} processes may not be looked at (EACCES)`;
+      const why = `processes that may not be looked at (EACCES): ${unreadable.length}`;
       gaps.push(unknown('holders', why, 'run as root; CAP_SYS_PTRACE shows processes of others'));
     }
     return { holders: found, unreadable, unknown: gaps };

@@ -77,6 +77,7 @@ export {
   type ProcessStatus,
   parseStatus,
 } from './parse/status.ts';
+export { parseSwaps, type SwapDevice } from './parse/swaps.ts';
 export { parseVmstat, type VmStatistics } from './parse/vmstat.ts';
 export type { ProcessId } from './proc.ts';
 export {

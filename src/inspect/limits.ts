@@ -8,6 +8,7 @@ import { parseMemoryGroup } from './parse/cgroup.ts';
 import { parseLimits, type ResourceLimits } from './parse/limits.ts';
 import { type MemoryInfo, parseMeminfo } from './parse/meminfo.ts';
 import { type Capability, capabilityBits, hasCapability } from './parse/status.ts';
+import { parseSwaps, type SwapDevice } from './parse/swaps.ts';
 import { parseVmstat, type VmStatistics } from './parse/vmstat.ts';
 import { checkProcess, type ProcessId, readProcessOr, tryRead, tryReadNumber } from './proc.ts';
 
@@ -50,7 +51,11 @@ export interface Limits {
     readonly limit: number | null;
   };
   readonly memory: { readonly total: number | null; readonly available: number | null };
-  readonly swap: { readonly total: number | null; readonly free: number | null };
+  readonly swap: {
+    readonly total: number | null;
+    readonly free: number | null;
+    readonly devices: readonly SwapDevice[];
+  };
   /** The control group's memory; `null`: there is none, or it cannot be seen. */
   readonly controlGroup: (Usage & { readonly version: 1 | 2; readonly path: string }) | null;
   readonly hugePages: readonly HugePagePool[];
@@ -180,7 +185,11 @@ export function limits(pid: ProcessId = 'self'): Limits {
       limit: memory.CommitLimit ?? null,
     },
     memory: { total: memory.MemTotal ?? null, available: memory.MemAvailable ?? null },
-    swap: { total: memory.SwapTotal ?? null, free: memory.SwapFree ?? null },
+    swap: {
+      total: memory.SwapTotal ?? null,
+      free: memory.SwapFree ?? null,
+      devices: parseSwaps(tryRead('/proc/swaps') ?? ''),
+    },
     controlGroup: controlGroup(pid, gaps),
     hugePages: hugePagePools(),
     transparentHugePages: {

@@ -41,16 +41,16 @@ const states: Record<(typeof faultCodes)[number], { state: string; hint: string 
   },
 };
 
-function describe(source: FaultSource, record: FaultRecord): FaultError {
+function describe(path: string | null, record: FaultRecord): FaultError {
   const [kind, count, , address, offset, thread, access] = record;
   const code = faultCodes[kind] as (typeof faultCodes)[number];
   const { state, hint } = states[code];
   const done = accesses[access] ?? 'unknown';
   const verb = done === 'unknown' ? 'access' : done;
-  const what = source.path ?? 'memory';
+  const what = path ?? 'memory';
   const message = `Cannot ${verb} byte ${offset} of ${what}: ${state}`;
   return new FaultError(code, message, {
-    path: source.path ?? undefined,
+    path: path ?? undefined,
     hint,
     offset,
     address,
@@ -60,13 +60,26 @@ function describe(source: FaultSource, record: FaultRecord): FaultError {
   });
 }
 
-/** Collects what waits for a mapping: the first fault, with the others in `others`. */
-export function takeFaults(source: FaultSource): FaultError | undefined {
-  const records = native.collect(source).sort((a, b) => a[2] - b[2]);
-  const [first, ...others] = records.map((record) => describe(source, record));
+/** The first fault, with the others in `others`. */
+function join(path: string | null, records: FaultRecord[]): FaultError | undefined {
+  records.sort((a, b) => a[2] - b[2]);
+  const [first, ...others] = records.map((record) => describe(path, record));
   if (first && others.length > 0) Object.defineProperty(first, 'others', { value: others });
   return first;
 }
+
+/** Collects what waits for a mapping. */
+export function takeFaults(source: FaultSource): FaultError | undefined {
+  return join(source.path, native.collect(source));
+}
+
+/** What mappings met that were collected before they were told: nobody can listen to them. */
+function takeOrphans(): FaultError[] {
+  const errors = native.orphans().map(([path, records]) => join(path, records));
+  return errors.filter((error) => error !== undefined);
+}
+
+const nobody = { path: null, listenerCount: () => 0, emit: () => false };
 
 /** Faults that were collected but wait for their turn; told at exit if it does not come. */
 const waiting = new Set<FaultError>();
@@ -89,6 +102,7 @@ function deliverAll(): void {
     const error = takeFaults(source);
     if (error) deliverLater(source, error);
   }
+  for (const error of takeOrphans()) deliverLater(nobody, error);
 }
 
 function tellAtExit(): void {
@@ -97,6 +111,7 @@ function tellAtExit(): void {
     const error = takeFaults(source);
     if (error) undelivered.push(error);
   }
+  undelivered.push(...takeOrphans());
   for (const error of undelivered) {
     process.stderr.write(`memmap: undelivered fault: ${error.code}: ${error.message}\n`);
     for (const other of error.others) {

@@ -3,8 +3,16 @@
  */
 import { constants } from 'node:buffer';
 import { EventEmitter } from 'node:events';
-import { inspect } from 'node:util';
-import { Access, Fact, native, Sync, Work } from '../binding/native.ts';
+import { getSystemErrorName, inspect } from 'node:util';
+import {
+  Access,
+  Fact,
+  type NativeFailure,
+  native,
+  Sync,
+  Work,
+  Written,
+} from '../binding/native.ts';
 import { checkElement, checkWholePages, type Paged, pagesAround } from '../core/alignment.ts';
 import type { FaultError } from '../core/errors.ts';
 import { closed, invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
@@ -21,7 +29,9 @@ import { raiseProtection } from './protection.ts';
 import { attempt, refused, refusedResize } from './refusal.ts';
 import { packResidency, type Residency, unknownResidency } from './residency.ts';
 import { isGrowable } from './sharing.ts';
+import { type Translation, translateAddress } from './translation.ts';
 import { readWorkOptions, runWork, type WorkOptions } from './work.ts';
+import { collectWritten, isNotWatched } from './written.ts';
 
 /** What `protect` sets: what the pages may do. */
 export type Protection = 'none' | 'read' | 'write';
@@ -104,6 +114,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
   #length: number;
   #capacity: number;
   #closed = false;
+  #watched = false;
   #buffer: ArrayBufferLike | undefined;
   #bytes: Buffer | undefined;
 
@@ -564,6 +575,82 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
         if (!this.#closed) restore(this.#size());
       }
     });
+  }
+
+  // -- pages ----------------------------------------------------------------------------------------
+
+  /**
+   * From a byte of the mapping to its page: the way through the page tables, the entry, and the
+   * frame with its flags where the system shows them (root). What it does not show is `null` and
+   * named in `unknown`. The page is looked at as it is, not brought in.
+   */
+  translate(offset = 0): Translation {
+    integer('offset', offset);
+    this.#enter('translate');
+    const size = this.#size();
+    if (offset >= size) throw outOfRange('offset', `>= 0 && < ${size}`, offset);
+    const hugetlbBytes = this.#page === native.pageBytes ? undefined : this.#page;
+    return translateAddress('self', this.address + BigInt(offset), { hugetlbBytes });
+  }
+
+  /**
+   * Notes from now on which pages are stored to through this mapping (userfaultfd), for
+   * {@link Mapping.writtenPages}. What write(2) or another mapping changes is not noted. Stores cost
+   * one cheap fault a page. A fault or a `resize` that moves ends it for the pages concerned.
+   * @throws MemmapError ERR_MEMMAP_UNSUPPORTED before Linux 6.7, and where it is forbidden.
+   */
+  watchWrites(): void {
+    this.#enter('watch the stores to');
+    try {
+      native.watchWrites(this);
+    } catch (error) {
+      const code = (error as NativeFailure).errno;
+      const hint = 'Linux 6.7 has it (userfaultfd); filters of containers may forbid it';
+      throw unsupported('watch stores', `the kernel answers ${getSystemErrorName(code)}`, {
+        cause: error,
+        hint,
+      });
+    }
+    this.#watched = true;
+  }
+
+  /**
+   * The pages that were stored to, in runs of bytes of the mapping. After
+   * {@link Mapping.watchWrites}: since then, or since the last `reset`. Else, for `'copy'` and
+   * private anonymous memory: since the pages were first there (found from the page table).
+   * @param options `reset`: begin anew, without a gap. Only with watchWrites. Default false.
+   * @returns `null`: unknown, since a fault or a move ended the watch of a page in the range.
+   * @throws MemmapError ERR_MEMMAP_UNSUPPORTED on shared memory that is not watched, and before
+   * Linux 6.7.
+   */
+  writtenPages(range?: Range, options: { reset?: boolean | undefined } = {}): Span[] | null {
+    const given = readRange(range);
+    object('options', options);
+    const { reset = false } = options;
+    boolean('options.reset', reset);
+    this.#enter('look for written pages');
+    const span = within(given, this.#size());
+    const isPrivate = this.access === 'copy' || (this.fd < 0 && this.access !== 'none');
+    if (!this.#watched && (reset || !isPrivate)) {
+      throw unsupported('look for written pages', 'nobody watches the stores to this mapping', {
+        hint: 'call watchWrites() first',
+      });
+    }
+    const mode = !this.#watched ? Written.copies : reset ? Written.reset : Written.watched;
+    try {
+      return collectWritten(this, span, mode);
+    } catch (error) {
+      if (this.#watched && isNotWatched(error)) return null;
+      const { errno } = error as NativeFailure;
+      throw unsupported(
+        'look for written pages',
+        `the kernel answers ${getSystemErrorName(errno)}`,
+        {
+          cause: error,
+          hint: 'Linux 6.7 has PAGEMAP_SCAN',
+        },
+      );
+    }
   }
 
   // -- size and end -------------------------------------------------------------------------------

@@ -142,7 +142,9 @@ function cure(code: string, syscall: string, context: Context): string | undefin
       return 'pipes, sockets, directories and most files of /proc and /sys have no pages: read() them';
     case 'ENOENT':
       if (context.hugePages) return 'this machine has no huge pages of this size';
-      return access === 'write' ? 'pass create: true to make it; its directory must exist' : undefined;
+      return access === 'write'
+        ? 'pass create: true to make it; its directory must exist'
+        : undefined;
     case 'ENOMEM':
       if (context.isCut)
         return 'the file has become shorter than its mapping: resize() to its size';
