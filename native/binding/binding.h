@@ -125,6 +125,8 @@ napi_value binding_detach(napi_env env, napi_callback_info info);
 napi_value binding_read(napi_env env, napi_callback_info info);
 napi_value binding_write(napi_env env, napi_callback_info info);
 /* Detaches every view that reaches behind `length` bytes of the mapping. */
+/* Whether the runtime makes SharedArrayBuffers over memory that is not its own. */
+bool has_shared_buffers(void);
 void detach_views(struct handle *handle, uint64_t length);
 /* What of the region live views may still point into. */
 void views_hull(const struct handle *handle, uint64_t *first, uint64_t *end);

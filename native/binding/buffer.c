@@ -155,6 +155,8 @@ napi_value binding_buffer(napi_env env, napi_callback_info info) {
   return result;
 }
 
+bool has_shared_buffers(void) { return node_api_create_external_sharedarraybuffer != NULL; }
+
 static void on_shared_released(void *data, void *hint) {
   (void)data;
   memmap_buffer_end(hint);
@@ -165,7 +167,7 @@ static void on_shared_released(void *data, void *hint) {
 napi_value binding_shared_buffer(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
   struct handle *handle = take_handle(&call, 0);
-  if (!handle || !node_api_create_external_sharedarraybuffer) return NULL;
+  if (!handle || !has_shared_buffers()) return NULL;
   napi_value result = NULL;
   memmap_buffer_begin(handle->region);
   if (node_api_create_external_sharedarraybuffer(env, address_of(handle, 0),

@@ -139,7 +139,7 @@ static struct handle *handle_make(const struct call *call, napi_value object,
 }
 
 /* map(mapping, path | fd | undefined, access, offset, length, capacity, flags, hugeShift,
- *     address): 0 or a refusal; the facts are set either way. */
+ *     address, advice): 0 or a refusal; the facts are set either way. */
 napi_value binding_map(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
   struct memmap_request request = {
@@ -150,6 +150,7 @@ napi_value binding_map(napi_env env, napi_callback_info info) {
     .capacity_bytes = take_bytes(&call, 5),
     .flags = (uint32_t)take_number(&call, 6),
     .huge_shift = (unsigned)take_number(&call, 7),
+    .advice = (int)take_number(&call, 9),
   };
   bool lossless;
   napi_get_value_bigint_uint64(env, call.arguments[8], &request.address, &lossless);

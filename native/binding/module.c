@@ -92,6 +92,8 @@ static napi_value start(napi_env env, napi_value exports) {
   napi_set_named_property(env, exports, "facts", facts);
   napi_set_named_property(env, exports, "pageBytes",
                           give_number(env, (double)memmap_page_bytes()));
+  napi_set_named_property(env, exports, "hasSharedBuffers",
+                          give_boolean(env, has_shared_buffers()));
   for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
     napi_value function;
     napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function,

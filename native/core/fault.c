@@ -397,6 +397,7 @@ static int reason(memmap_region *region, uintptr_t address, bool is_bus) {
 /* The bytes of a range that lie inside the file. What is behind its end in the last page can be
  * loaded and stored, but is not in the file: a store there would be lost. */
 static size_t inside_file(const memmap_region *region, uint64_t offset, size_t length) {
+  if (length == 0) return 0;
   if (region->object_kind != MEMMAP_OBJECT_FILE) return length;
   int64_t size = platform_size(region->fd);
   uint64_t at = region->object_offset + region->delta + offset;
@@ -407,6 +408,9 @@ static size_t inside_file(const memmap_region *region, uint64_t offset, size_t l
 static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *target,
                                  const void *source, size_t wanted) {
   int signal = 0;
+  uint64_t bytes = region->length_bytes;
+  if (offset >= bytes) return (struct memmap_copied){0, MEMMAP_FAULT_KINDS};
+  if (wanted > bytes - offset) wanted = (size_t)(bytes - offset);
   size_t length = inside_file(region, offset, wanted);
   size_t left = platform_copy(target, source, length, &signal);
   struct memmap_copied copied = {length - left, MEMMAP_FAULT_KINDS};

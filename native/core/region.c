@@ -81,6 +81,7 @@ struct opening {
   bool is_created;     /* the file was made by this call */
   bool is_allocated;   /* blocks behind the end, to be given back on failure */
   bool is_written;     /* as zeros: the size has changed */
+  bool is_extended;    /* the size is the one asked for */
 };
 
 static int open_object(struct opening *opening) {
@@ -139,6 +140,11 @@ static int probe_empty(struct opening *opening) {
   if (opening->look.kind != MEMMAP_OBJECT_FILE || opening->look.size_bytes) return 0;
   uintptr_t address = 0;
   int result = map_object(region, &address, 0, 1, 0);
+  if (memmap_errno(result) == EIO) {
+    /* Some of proc say so instead of ENODEV (fs/proc/inode.c, proc_reg_mmap). */
+    opening->look.kind = MEMMAP_OBJECT_OTHER;
+    return MEMMAP_NOT_MAPPABLE;
+  }
   return result ? result : platform_unmap(address, region->page);
 }
 
@@ -207,6 +213,11 @@ static int prepare_pages(struct opening *opening) {
     if (result) return result;
     range_map_set(&region->advices, 0, region->reserved / region->page, ADVICE_HUGEPAGE);
   }
+  if (opening->request->advice >= 0) {
+    int result = memmap_advise(region, 0, region->length_bytes,
+                               (enum memmap_advice)opening->request->advice);
+    if (result) return result;
+  }
   if (flags & MEMMAP_POPULATE && default_protection(region) != MEMMAP_NONE) {
     bool is_write = default_protection(region) == MEMMAP_WRITE && !region->is_shared &&
                     opening->look.kind == MEMMAP_OBJECT_NONE;
@@ -231,7 +242,7 @@ static int finish_extending(struct opening *opening) {
   if (!opening->is_allocated) return 0;
   uint64_t end = opening->request->offset_bytes + opening->region->length_bytes;
   int result = platform_extend(opening->region->fd, opening->look.size_bytes, end);
-  if (result == 0) opening->look.size_bytes = end;
+  opening->is_extended = result == 0;
   return result;
 }
 
@@ -249,7 +260,9 @@ static int make_memory_object(struct opening *opening) {
  * grown meanwhile is left alone. */
 static void give_blocks_back(struct opening *opening) {
   int64_t size = platform_size(opening->region->fd);
-  bool is_mine = opening->is_written || (uint64_t)size == opening->look.size_bytes;
+  uint64_t end = opening->request->offset_bytes + opening->region->length_bytes;
+  bool is_mine = opening->is_written || (uint64_t)size == opening->look.size_bytes ||
+                 (opening->is_extended && (uint64_t)size == end);
   if (size >= 0 && is_mine) platform_resize(opening->region->fd, opening->look.size_bytes);
 }
 
@@ -270,8 +283,8 @@ static int realize(struct opening *opening) {
   int result = make_memory_object(opening);
   if (result == 0) result = extend_object(opening);
   if (result == 0 && region->reserved) result = place(opening);
-  if (result == 0) result = prepare_pages(opening);
   if (result == 0) result = finish_extending(opening);
+  if (result == 0) result = prepare_pages(opening);
   if (result == 0 && region->reserved) {
     result = registry_add(region->start, region->start + region->reserved, region);
     region->is_registered = result == 0;
@@ -308,7 +321,8 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
     return result;
   }
   memmap_describe(region, facts);
-  facts->object_bytes = opening.look.size_bytes;
+  facts->object_bytes = opening.is_extended ? request->offset_bytes + region->length_bytes
+                                            : opening.look.size_bytes;
   *result_region = region;
   return 0;
 }

@@ -80,6 +80,7 @@ struct memmap_request {
   uint64_t capacity_bytes; /* 0: none */
   uint64_t address;        /* 0: anywhere; else exactly there or EEXIST */
   unsigned huge_shift;     /* 0, or log2 of the huge page's size */
+  int advice;              /* the first enum memmap_advice; -1: none */
 };
 
 struct memmap_facts {
@@ -165,6 +166,7 @@ struct memmap_copied {
   uint64_t bytes;
   int fault; /* enum memmap_fault_kind of what ended it early; MEMMAP_FAULT_KINDS: nothing did */
 };
+/* What lies behind the end of the mapping, or of its file, is not copied. */
 struct memmap_copied memmap_read(memmap_region *region, uint64_t offset_bytes, void *target,
                                  size_t length_bytes);
 struct memmap_copied memmap_write(memmap_region *region, uint64_t offset_bytes,

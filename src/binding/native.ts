@@ -108,6 +108,8 @@ export interface Native {
   /** Answers of the last call; see {@link Fact}. */
   readonly facts: Float64Array;
   readonly pageBytes: number;
+  /** Whether the runtime makes SharedArrayBuffers over memory that is not its own. */
+  readonly hasSharedBuffers: boolean;
   map(
     mapping: object,
     target: string | number | undefined,
@@ -118,6 +120,7 @@ export interface Native {
     flags: number,
     hugeShift: number,
     address: bigint,
+    advice: number,
   ): number;
   resize(mapping: object, length: number): number;
   close(mapping: object): void;

@@ -6,24 +6,10 @@ import {
   type AnonymousOptions,
   type FileLike,
   type MapOptions,
-  type Request,
   readAnonymousOptions,
   readMapOptions,
 } from './options.ts';
 import { requested } from './origin.ts';
-
-/** Makes it, and gives the first advice; on failure nothing is left of it. */
-function make(request: Request): Mapping {
-  const mapping = makeMapping(requested(request));
-  if (request.advice === undefined) return mapping;
-  try {
-    mapping.advise(request.advice);
-    return mapping;
-  } catch (error) {
-    mapping.close();
-    throw error;
-  }
-}
 
 /**
  * Maps a file, or a device that can be mapped. An empty file gives an empty mapping, on which every
@@ -38,7 +24,7 @@ function make(request: Request): Mapping {
  * ```
  */
 export function map(file: FileLike, options?: MapOptions): Mapping {
-  return make(readMapOptions(file, options));
+  return makeMapping(requested(readMapOptions(file, options)));
 }
 
 /**
@@ -46,5 +32,5 @@ export function map(file: FileLike, options?: MapOptions): Mapping {
  * has a descriptor and can be given to other processes.
  */
 export function anonymous(byteLength: number, options?: AnonymousOptions): Mapping {
-  return make(readAnonymousOptions(byteLength, options));
+  return makeMapping(requested(readAnonymousOptions(byteLength, options)));
 }

@@ -363,9 +363,7 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     integer('position', position);
     this.#enter(verb);
     if (verb === 'write' && isReadOnly(this.#origin, this.#kind)) throw readOnly(this.#origin);
-    const rest = Math.max(0, this.#size() - position);
-    const part = bytes.byteLength > rest ? bytes.subarray(0, rest) : bytes;
-    return part.byteLength === 0 ? 0 : copyBytes(this, verb, part, position, this.#origin);
+    return copyBytes(this, verb, bytes, position, this.#origin);
   }
 
   // -- flush, advice, residency -------------------------------------------------------------------

@@ -4,9 +4,10 @@
 import { Fact, native } from '../binding/native.ts';
 import { closed, invalidArgument, type MemmapError, unsupported } from '../core/errors.ts';
 import { object } from '../core/validate.ts';
+import { adviceNumber } from './advice.ts';
 import { accessNumber, type MappingAccess, type Request } from './options.ts';
 import { describeTarget, refused, refusedRequest } from './refusal.ts';
-import { checkSharedLength, makeSharedBuffer, pinShared } from './sharing.ts';
+import { checkShared, makeSharedBuffer, pinShared } from './sharing.ts';
 
 /** What a Mapping is made from. */
 export interface Origin {
@@ -28,6 +29,7 @@ export interface Origin {
 export function requested(request: Request): Origin {
   const { path, access, offset, shared, target, length, capacity, flags, hugeShift, address } =
     request;
+  const advice = request.advice === undefined ? -1 : adviceNumber(request.advice);
   const name = describeTarget(request);
   return {
     path,
@@ -36,7 +38,7 @@ export function requested(request: Request): Origin {
     offset,
     shared,
     begin(mapping) {
-      if (shared) checkSharedLength('options.length', Math.max(length, capacity));
+      if (shared) checkShared('options.length', Math.max(length, capacity));
       const number = accessNumber(access);
       let refusal: number;
       try {
@@ -50,6 +52,7 @@ export function requested(request: Request): Origin {
           flags,
           hugeShift,
           address,
+          advice,
         );
       } catch (error) {
         const action = `map ${name} with access '${access}'`;
@@ -60,7 +63,7 @@ export function requested(request: Request): Origin {
     share(mapping) {
       const { facts } = native;
       const bytes = (facts[Fact.capacity] as number) || (facts[Fact.length] as number);
-      checkSharedLength('options.length', bytes);
+      checkShared('options.length', bytes);
       return bytes === 0 ? new SharedArrayBuffer(0) : makeSharedBuffer(mapping, bytes);
     },
   };

@@ -16,10 +16,12 @@ import { constants } from 'node:buffer';
 import { native } from '../binding/native.ts';
 import { outOfRange, unsupported } from '../core/errors.ts';
 
-const isBun = 'bun' in process.versions;
-
-/** Refuses what no SharedArrayBuffer of this runtime can hold; called before anything happens. */
-export function checkSharedLength(name: string, length: number): void {
+/** Refuses what this runtime cannot share; called before anything happens. */
+export function checkShared(name: string, length: number): void {
+  if (!native.hasSharedBuffers && 'bun' in process.versions) {
+    const state = 'this runtime cannot make a SharedArrayBuffer over a mapping safely';
+    throw unsupported('share a mapping', state, { hint: 'use Node 20 or later, or a newer Bun' });
+  }
   if (length <= constants.MAX_LENGTH) return;
   const expected = `<= ${constants.MAX_LENGTH}, the largest SharedArrayBuffer of this runtime`;
   throw outOfRange(name, expected, length, 'map a part of the file, or use Node 22 or later');
@@ -39,10 +41,6 @@ export function pinShared(buffer: SharedArrayBuffer): SharedArrayBuffer | undefi
 export function makeSharedBuffer(mapping: object, length: number): SharedArrayBuffer {
   let buffer = native.sharedBuffer(mapping, length);
   if (!buffer) {
-    if (isBun) {
-      const state = 'this runtime cannot make a SharedArrayBuffer over a mapping safely';
-      throw unsupported('share a mapping', state, { hint: 'use Node 20 or later, or a newer Bun' });
-    }
     const pin = new SharedArrayBuffer(length, { maxByteLength: length });
     buffer = structuredClone(pin);
     native.moveOnto(mapping, new Uint8Array(pin), pin);
