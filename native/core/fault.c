@@ -405,6 +405,22 @@ static size_t inside_file(const memmap_region *region, uint64_t offset, size_t l
   return at < (uint64_t)size ? (size_t)((uint64_t)size - at) : 0;
 }
 
+/* What platform_copy does, also where the target begins inside of the source: from the end on,
+ * through a buffer, in which case a fault leaves everything uncopied as far as the caller knows. */
+static size_t copy_any(void *target, const void *source, size_t length, int *signal) {
+  char bounce[1 << 14];
+  uintptr_t to = (uintptr_t)target, from = (uintptr_t)source;
+  if (to <= from || to >= from + length) return platform_copy(target, source, length, signal);
+  for (size_t left = length; left > 0;) {
+    size_t piece = left < sizeof(bounce) ? left : sizeof(bounce);
+    left -= piece;
+    if (platform_copy(bounce, (const void *)(from + left), piece, signal)) return length;
+    if (platform_copy((void *)(to + left), bounce, piece, signal)) return length;
+  }
+  *signal = 0;
+  return 0;
+}
+
 static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *target,
                                  const void *source, size_t wanted) {
   int signal = 0;
@@ -412,7 +428,7 @@ static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *t
   if (offset >= bytes) return (struct memmap_copied){0, MEMMAP_FAULT_KINDS};
   if (wanted > bytes - offset) wanted = (size_t)(bytes - offset);
   size_t length = inside_file(region, offset, wanted);
-  size_t left = platform_copy(target, source, length, &signal);
+  size_t left = copy_any(target, source, length, &signal);
   struct memmap_copied copied = {length - left, MEMMAP_FAULT_KINDS};
   if (length < wanted) copied.fault = MEMMAP_FAULT_TRUNCATED;
   uintptr_t at = region->start + region->delta + (uintptr_t)(offset + copied.bytes);
