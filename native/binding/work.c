@@ -10,14 +10,22 @@
 
 #include "binding/binding.h"
 
+struct ticket;
+
 struct task {
   memmap_work work;
   struct environment *environment;
   napi_ref callback; /* used on the environment's thread only */
   napi_ref mapping;  /* strong: what is worked on is not collected */
+  struct ticket *ticket;
+  napi_ref ticket_object;
   _Atomic(bool) has_progress_waiting;
   bool is_done, has_progress;
 };
+
+/* What JavaScript holds to cancel by. It outlives the task, which refers to its object until it is
+ * answered, and is only touched on the environment's thread. */
+struct ticket { struct task *task; };
 
 struct message { struct task *task; bool is_done; };
 
@@ -48,7 +56,8 @@ static void on_progress(memmap_work *work) {
 static void on_done(memmap_work *work) {
   struct task *task = (struct task *)work;
   struct environment *environment = task->environment;
-  if (!send(task, true)) free(task); /* its references went with the environment */
+  /* Its references went with the environment, and so did its ticket. */
+  if (!send(task, true)) free(task);
   environment_release(environment);
 }
 
@@ -76,6 +85,8 @@ static void on_answer(napi_env env, napi_value unused, void *context, void *data
     struct environment *environment = task->environment;
     napi_delete_reference(env, task->callback);
     napi_delete_reference(env, task->mapping);
+    napi_delete_reference(env, task->ticket_object);
+    task->ticket->task = NULL;
     free(task);
     if (--environment->work_count == 0) {
       napi_unref_threadsafe_function(env, environment->answers);
@@ -105,6 +116,11 @@ int work_environment_start(struct environment *environment) {
   return 0;
 }
 
+static void on_ticket_collected(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  free(data);
+}
+
 /* start(mapping, kind, offset, length, invalidate, hasProgress, callback): a task to cancel */
 napi_value binding_start(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
@@ -125,19 +141,28 @@ napi_value binding_start(napi_env env, napi_callback_info info) {
   task->work.done = on_done;
   task->has_progress = take_boolean(&call, 5);
   task->environment = environment;
+  napi_value result;
+  task->ticket = calloc(1, sizeof(*task->ticket));
+  if (!task->ticket) {
+    free(task);
+    return throw_failure(env, memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM));
+  }
+  task->ticket->task = task;
   napi_create_reference(env, call.arguments[6], 1, &task->callback);
   napi_create_reference(env, call.arguments[0], 1, &task->mapping);
-  napi_value result;
-  napi_create_external(env, task, NULL, NULL, &result);
+  napi_create_external(env, task->ticket, on_ticket_collected, NULL, &result);
+  napi_create_reference(env, result, 1, &task->ticket_object);
   environment_retain(environment);
   if (environment->work_count++ == 0) napi_ref_threadsafe_function(env, environment->answers);
   int failure = memmap_start(&task->work);
   if (failure) {
     napi_delete_reference(env, task->callback);
     napi_delete_reference(env, task->mapping);
+    napi_delete_reference(env, task->ticket_object);
     if (--environment->work_count == 0) {
       napi_unref_threadsafe_function(env, environment->answers);
     }
+    task->ticket->task = NULL;
     free(task);
     environment_release(environment);
     return throw_failure(env, failure);
@@ -145,11 +170,12 @@ napi_value binding_start(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* cancel(task). pre: its callback has not been called with isDone. */
+/* cancel(ticket) */
 napi_value binding_cancel(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
-  void *task = NULL;
-  napi_get_value_external(env, call.arguments[0], &task);
-  if (task) atomic_store(&((struct task *)task)->work.cancelled, true);
+  void *ticket = NULL;
+  napi_get_value_external(env, call.arguments[0], &ticket);
+  struct task *task = ticket ? ((struct ticket *)ticket)->task : NULL;
+  if (task) atomic_store(&task->work.cancelled, true);
   return NULL;
 }

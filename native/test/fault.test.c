@@ -513,7 +513,7 @@ static void check_limit_of_mappings(size_t left, struct mapping mapping, bool is
 }
 
 static void limit_of_mappings(void) {
-  for (size_t left = 0; left < 6; left++) {
+  for (size_t left = 0; left < 3; left++) {
     int fd;
     struct mapping mappings[] = {map_content(&fd, MEMMAP_WRITE), map_filled(0)};
     for (int i = 0; i < 2; i++) {

@@ -168,8 +168,8 @@ static void alternative_stack(void) {
   install();
 }
 
-static volatile sig_atomic_t listener_calls;
-static void listen_to_faults(void) { listener_calls++; }
+static atomic_int listener_calls;
+static void listen_to_faults(void) { atomic_fetch_add(&listener_calls, 1); }
 
 static void listener(void) {
   memmap_on_fault(listen_to_faults);
@@ -178,11 +178,11 @@ static void listener(void) {
   for (int round = 1; round < 4; round++) {
     store(mapping.at, 1);
     store(mapping.at + pages(2), 1); /* not told again before it was collected */
-    while (listener_calls < round) usleep(1000);
+    while (atomic_load(&listener_calls) < round) usleep(1000);
     collect(&mapping, MEMMAP_FAULT_READ_ONLY, 2);
   }
   usleep(20000);
-  CHECK_EQUAL(listener_calls, 3);
+  CHECK_EQUAL(atomic_load(&listener_calls), 3);
 }
 
 /* -- copies ------------------------------------------------------------------------------------------ */

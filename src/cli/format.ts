@@ -2,6 +2,9 @@
  * How numbers and lines look on a terminal. Text in, text out; nothing here knows a stream except
  * {@link paintFor}, which only asks it what it is.
  */
+import picocolors from 'picocolors';
+
+const { createColors } = picocolors;
 
 /** `4 KiB`, `1.5 GiB`, `100 MiB`: binary units, three digits at most. */
 export function formatBytes(value: number): string {
@@ -14,6 +17,27 @@ export function formatBytes(value: number): string {
   }
   const sign = value < 0 ? '-' : '';
   return `${sign}${shorten(scaled)} ${units[unit]}`;
+}
+
+/** The same for the columns of a table: `4K`, `94.3M`, `1.5G`, `0`. */
+export function formatSize(value: number): string {
+  const units = ['', 'K', 'M', 'G', 'T', 'P', 'E'];
+  let scaled = Math.abs(value);
+  let unit = 0;
+  while (scaled >= 999.5 && unit < units.length - 1) {
+    scaled /= 1024;
+    unit++;
+  }
+  const digits = unit === 0 || scaled >= 99.95 ? 0 : 1;
+  return `${value < 0 ? '-' : ''}${Number(scaled.toFixed(digits))}${units[unit]}`;
+}
+
+/** `100%` only of everything, and `0%` only of nothing: `99.9%`, `<0.1%`. */
+export function formatPercent(part: number, whole: number): string {
+  if (whole === 0) return '-';
+  if (part === whole || part === 0) return part === 0 ? '0%' : '100%';
+  const percent = Math.floor((part / whole) * 1000) / 10;
+  return percent === 0 ? '<0.1%' : `${percent}%`;
 }
 
 /** `25,600` */
@@ -65,15 +89,44 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-const styles = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
-export type Paint = (style: keyof typeof styles, text: string) => string;
+/** What cannot be shown as it is on one line: a name may contain anything but a zero byte. */
+export function printable(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\\]/g,
+    (character) => {
+      const code = character.codePointAt(0) as number;
+      if (character === '\\') return '\\\\';
+      if (character === '\n') return '\\n';
+      if (character === '\t') return '\\t';
+      return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+    },
+  );
+}
 
-/** Colours for a terminal; elsewhere, and where NO_COLOR asks for it, the text as it is. */
+/** A word in the width of a column; its end is what tells names apart. */
+export function shortenMiddle(text: string, width: number): string {
+  if (text.length <= width || width < 4) return text;
+  const end = Math.ceil(((width - 1) * 2) / 3);
+  return `${text.slice(0, width - 1 - end)}…${text.slice(text.length - end)}`;
+}
+
+const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
+export type Style = (typeof styles)[number];
+export type Paint = (style: Style, text: string) => string;
+/** What `--color` takes. */
+export type ColorChoice = 'auto' | 'always' | 'never';
+
+/**
+ * Colours for a terminal; elsewhere, and where NO_COLOR asks for it, the text as it is. What the
+ * command line says counts more than the environment (no-color.org).
+ */
 export function paintFor(
   stream: { isTTY?: boolean | undefined },
   env: NodeJS.ProcessEnv = process.env,
+  choice: ColorChoice = 'auto',
 ): Paint {
-  const isPlain = !stream.isTTY || Boolean(env.NO_COLOR) || env.TERM === 'dumb';
-  if (isPlain) return (_style, text) => text;
-  return (style, text) => (text === '' ? '' : `\u001b[${styles[style]}m${text}\u001b[0m`);
+  const isWanted = Boolean(stream.isTTY) && !env.NO_COLOR && env.TERM !== 'dumb';
+  const colors = createColors(choice === 'auto' ? isWanted : choice === 'always');
+  return (style, text) => (text === '' ? '' : colors[style](text));
 }

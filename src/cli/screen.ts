@@ -2,21 +2,31 @@
  * Where lines go: what is said to stdout, what is going on to a status line on stderr, which only
  * a terminal has.
  */
-import { type Paint, paintFor } from '../format.ts';
-import type { Layout } from './report.ts';
+import { type ColorChoice, type Paint, paintFor } from './format.ts';
 
 const clearLine = '\r\u001b[K';
 
-export class Screen implements Layout {
+export interface ScreenOptions {
+  color?: ColorChoice;
+  /** The narrowest and the widest that lines are laid out for. */
+  narrowest?: number;
+  widest?: number;
+}
+
+export class Screen {
+  /** Columns that lines are laid out for. */
   readonly width: number;
   readonly paint: Paint;
-  readonly #hasStatus = process.stderr.isTTY && process.env.TERM !== 'dumb';
+  /** Lines go to a terminal. */
+  readonly isTerminal = Boolean(process.stdout.isTTY);
+  /** There is a terminal for the status line. */
+  readonly hasStatus = Boolean(process.stderr.isTTY) && process.env.TERM !== 'dumb';
   #status = '';
 
-  constructor() {
+  constructor({ color = 'auto', narrowest = 60, widest = 100 }: ScreenOptions = {}) {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : 100;
-    this.width = Math.max(60, Math.min(100, columns));
-    this.paint = paintFor(process.stdout);
+    this.width = Math.max(narrowest, Math.min(widest, columns));
+    this.paint = paintFor(process.stdout, process.env, color);
     // The reader of a pipe may have seen enough.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
@@ -39,15 +49,15 @@ export class Screen implements Layout {
   /** What is going on; nothing ends the line. */
   status(text: string): void {
     this.#erase();
-    this.#status = text.slice(0, this.width - 1);
+    this.#status = text.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1));
     this.#draw();
   }
 
   #erase(): void {
-    if (this.#hasStatus && this.#status !== '') process.stderr.write(clearLine);
+    if (this.hasStatus && this.#status !== '') process.stderr.write(clearLine);
   }
 
   #draw(): void {
-    if (this.#hasStatus && this.#status !== '') process.stderr.write(this.#status);
+    if (this.hasStatus && this.#status !== '') process.stderr.write(this.#status);
   }
 }

@@ -484,7 +484,10 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     } catch (error) {
       throw refused(error, this.#context(`${verb} ${this.#origin.name}`));
     }
-    return this.residency(span);
+    // It may have become shorter meanwhile.
+    const size = this.#closed ? 0 : this.#size();
+    const offset = Math.min(span.offset, size);
+    return this.residency({ offset, length: Math.min(span.length, size - offset) });
   }
 
   /**

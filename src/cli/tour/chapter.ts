@@ -4,6 +4,7 @@
 import { randomFillSync } from 'node:crypto';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeError } from '../errors.ts';
 import type { Entry, Table, Unit, Value } from './report.ts';
 import { type Contestant, type RaceOptions, race } from './timing.ts';
 import type { Workspace } from './workspace.ts';
@@ -127,15 +128,4 @@ export class Tour {
   limit(text: string): void {
     this.#listener.entry({ kind: 'limit', text });
   }
-}
-
-export function describeError(error: unknown): {
-  code: string | null;
-  message: string;
-  hint: string | null;
-} {
-  if (!(error instanceof Error)) return { code: null, message: String(error), hint: null };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
-  const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : null;
-  return { code, message: error.message, hint };
 }

@@ -5,12 +5,13 @@
 import { release } from 'node:os';
 import { resolve } from 'node:path';
 import { map, pageSize } from '../../index.ts';
+import { describeError } from '../errors.ts';
 import { formatBytes, formatDuration } from '../format.ts';
-import { type Chapter, describeError, Tour } from './chapter.ts';
+import { Screen } from '../screen.ts';
+import { type Chapter, Tour } from './chapter.ts';
 import { chapters } from './chapters/index.ts';
 import { help, type Options, readOptions, UsageError } from './options.ts';
 import { type ChapterReport, type Entry, entryLines, errorLines, headLines } from './report.ts';
-import { Screen } from './screen.ts';
 import { Workspace, WorkspaceError } from './workspace.ts';
 
 const names = chapters.map(({ name }) => name);

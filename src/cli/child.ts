@@ -1,0 +1,85 @@
+/**
+ * Another command that is run and looked at.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { CommandError } from './errors.ts';
+import { Exit } from './exit.ts';
+
+export interface RunningChild {
+  readonly pid: number;
+  /** Its exit code; of a signal 128 and its number. */
+  readonly ended: Promise<number>;
+  /** `undefined`: it runs. */
+  readonly code: number | undefined;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface ChildOptions {
+  /** Its stdout is ours; else it goes to stderr, as stdout is for data. */
+  keepsStdout?: boolean;
+}
+
+/**
+ * Starts a command. Signals from the terminal reach it by themselves.
+ * @throws CommandError 127: there is none; 126: it cannot be executed; 125: anything else.
+ */
+export async function startChild(
+  command: readonly string[],
+  { keepsStdout = false }: ChildOptions = {},
+): Promise<RunningChild> {
+  const [file, ...args] = command;
+  if (file === undefined) {
+    throw new CommandError('there is no command behind --', { exitCode: Exit.trouble });
+  }
+  const child = spawn(file, args, { stdio: ['inherit', keepsStdout ? 'inherit' : 2, 'inherit'] });
+  let code: number | undefined;
+  const ended = new Promise<number>((resolve) => {
+    child.once('exit', (status, signal) => {
+      code = status ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+      resolve(code);
+    });
+  });
+  await started(child, file);
+  return {
+    pid: child.pid as number,
+    ended,
+    get code() {
+      return code;
+    },
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+function started(child: ChildProcess, file: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const code = error.code ?? 'EIO';
+      const exitCode =
+        code === 'ENOENT'
+          ? Exit.notFound
+          : code === 'EACCES' || code === 'ENOEXEC'
+            ? Exit.notExecutable
+            : Exit.toolFailed;
+      const state = code === 'ENOENT' ? 'there is no such command' : 'it cannot be executed';
+      reject(new CommandError(`Cannot run ${file}: ${state} (${code})`, { exitCode, code }));
+    });
+  });
+}
+
+/** Failures of memmap itself have a code of their own where another command's is passed on. */
+export async function asTool<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CommandError && error.exitCode >= Exit.toolFailed) throw error;
+    if (!(error instanceof Error) || !('code' in error)) throw error;
+    const hint = 'hint' in error && typeof error.hint === 'string' ? { hint: error.hint } : {};
+    throw new CommandError(error.message, {
+      ...hint,
+      code: typeof error.code === 'string' ? error.code : null,
+      exitCode: Exit.toolFailed,
+    });
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What a command is, and how its command line becomes a call of it.
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ColorChoice } from './format.ts';
+import { type Mode, Output } from './output.ts';
+
+/** What a command is called with. */
+export interface Invocation<Options = Record<string, unknown>> {
+  readonly args: readonly string[];
+  readonly options: Options;
+  /** What stands behind `--`, for commands that run another; `null`: there is none. */
+  readonly child: readonly string[] | null;
+  readonly out: Output;
+}
+
+/** A command, in a module of its own that is loaded when it is called. */
+export interface CommandModule {
+  /** Arguments, options and a description in a few lines. */
+  configure(command: Command): void;
+  /** Command lines and what they are for. */
+  readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Forms of output besides text; the first of them is that of `--json`. */
+  readonly modes?: readonly Exclude<Mode, 'text'>[];
+  /** What stands behind `--` is a command. */
+  readonly takesChild?: boolean;
+  /** Draws bars or maps. */
+  readonly draws?: boolean;
+  /** Options whose value may be left out; it is given with `=` only. */
+  readonly bare?: Readonly<Record<string, string>>;
+  /** Everything behind the name goes to `run` as it is. */
+  readonly passesThrough?: boolean;
+  /** @returns The exit code. */
+  run(invocation: Invocation<never>): number | Promise<number>;
+}
+
+const modeHelp: Record<Exclude<Mode, 'text'>, string> = {
+  json: 'one JSON document; unknown is null, sizes are bytes',
+  ndjson: 'a JSON document a line, as it happens',
+  plain: 'a record a line, fields between tabs, sizes in bytes',
+};
+
+interface CommonOptions {
+  json?: boolean;
+  ndjson?: boolean;
+  plain?: boolean;
+  color: ColorChoice;
+  ascii?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+}
+
+function colorChoice(text: string): ColorChoice {
+  if (text === 'auto' || text === 'always' || text === 'never') return text;
+  throw new InvalidArgumentError('It must be auto, always or never.');
+}
+
+/** Adds what is alike in all commands, and the examples to the help. */
+export function addCommon(command: Command, module: CommandModule): void {
+  for (const mode of module.modes ?? []) {
+    const others = (module.modes ?? []).filter((other) => other !== mode);
+    command.addOption(new Option(`--${mode}`, modeHelp[mode]).conflicts(others));
+  }
+  if (module.draws) command.option('--ascii', 'draw with ASCII characters only');
+  command
+    .addOption(
+      new Option('--color <when>', 'auto, always or never').default('auto').argParser(colorChoice),
+    )
+    .option('-q, --quiet', 'no hints and no remarks, only errors')
+    .option('-v, --verbose', 'say more on stderr');
+  command.helpOption('-h, --help', 'this text');
+  const width = Math.max(...module.examples.map(([line]) => line.length));
+  const lines = module.examples.map(([line, purpose]) => `  ${line.padEnd(width)}  ${purpose}`);
+  command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+/** The output that the options ask for. */
+export function outputOf(name: string, options: CommonOptions): Output {
+  const mode = options.json ? 'json' : options.ndjson ? 'ndjson' : options.plain ? 'plain' : 'text';
+  return new Output({
+    command: name,
+    mode,
+    color: options.color ?? 'auto',
+    ascii: options.ascii ?? false,
+    quiet: options.quiet ?? false,
+    verbose: options.verbose ?? false,
+  });
+}
+
+/** A parser for an option that may be given several times, and takes several between commas. */
+export function list<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
+  return (text, before = []) => [...before, ...text.split(',').map(parse)];
+}
+
+/** An option that takes one of some words. */
+export function choice(flags: string, description: string, words: readonly string[]): Option {
+  return new Option(flags, `${description}: ${words.join(', ')}`).choices(words);
+}

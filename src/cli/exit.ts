@@ -1,0 +1,30 @@
+/**
+ * Exit codes, the same for every command. Where several things were asked, the highest counts.
+ */
+export const Exit = {
+  ok: 0,
+  /** An honest no: nothing matches, not everything left, a check failed. */
+  no: 1,
+  /** The command line, or what it names, is wrong. */
+  trouble: 2,
+  /** This user may not see or do it. */
+  denied: 3,
+  /** This kernel or file system cannot. */
+  unsupported: 4,
+  /** Of `watch` and `lock -- CMD`: memmap itself failed. */
+  toolFailed: 125,
+  notExecutable: 126,
+  notFound: 127,
+  /** Ended by Ctrl-C, after the summary. */
+  interrupted: 130,
+} as const;
+
+const denied = new Set(['EACCES', 'EPERM']);
+const unsupported = new Set(['ERR_MEMMAP_UNSUPPORTED', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP']);
+
+/** The exit code of an error by its code. */
+export function exitCodeOf(code: string | null): number {
+  if (code === null) return Exit.trouble;
+  if (denied.has(code)) return Exit.denied;
+  return unsupported.has(code) ? Exit.unsupported : Exit.trouble;
+}
