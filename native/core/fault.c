@@ -24,7 +24,8 @@
  * k-th fault replaces the aligned block of 2^k pages around its address (after an I/O error: as many
  * from its address on), as far as it is not replaced already and has one protection. So the whole of n pages takes at most about 2 log2(n)
  * faults in any order, and PATCHES_MAX is never reached by them. When the kernel refuses even so,
- * the whole mapping becomes one patch.
+ * some mappings that were made for nothing else are given up, which leaves room for a patch; and
+ * at last the whole mapping becomes one patch.
  *
  * Races. Handlers, put-back, protect, resize and close exclude each other by the region's lock. A
  * thread that faulted on a page which another one has patched or put back in the meantime finds
@@ -38,14 +39,41 @@
 #include "core/region.h"
 #include "core/registry.h"
 
-enum { RETRIES_MAX = 10000 };
+enum { RETRIES_MAX = 10000, DOUBTS_MAX = 100 };
 
 static atomic_uint_least64_t fault_order;
 static atomic_int bell = -1;
 
+/* -- room for patches --------------------------------------------------------------------------- */
+
+/* Pages of which no two neighbours can be one mapping, and the first and last of which cannot
+ * become one with what lies beside them: as many mappings to be given up at once. */
+enum { BALLAST_PAGES = 33 };
+static atomic_uintptr_t ballast;
+
+static void take_ballast(void) {
+  uintptr_t address = 0;
+  size_t page = platform_page_bytes();
+  if (atomic_load(&ballast)) return;
+  if (platform_map(&address, BALLAST_PAGES * page, MEMMAP_NONE, PLATFORM_NORESERVE, 0, -1, 0)) return;
+  for (size_t i = 0; i < BALLAST_PAGES; i += 2) {
+    platform_advise(address + i * page, page, MEMMAP_DONTDUMP);
+  }
+  uintptr_t none = 0;
+  if (!atomic_compare_exchange_strong(&ballast, &none, address)) {
+    platform_unmap(address, BALLAST_PAGES * page);
+  }
+}
+
+static void drop_ballast(void) {
+  uintptr_t address = atomic_exchange(&ballast, 0);
+  if (address) platform_unmap(address, BALLAST_PAGES * platform_page_bytes());
+}
+
 static void record(memmap_region *region, enum memmap_fault_kind kind,
                    const struct platform_fault *fault, int access) {
   struct memmap_fault *entry = &region->faults[kind];
+  atomic_fetch_add(&region->fault_count, 1);
   if (entry->count++ == 0) {
     entry->order = atomic_fetch_add(&fault_order, 1);
     entry->address = fault->address;
@@ -62,11 +90,12 @@ static void record(memmap_region *region, enum memmap_fault_kind kind,
 
 /* -- which pages -------------------------------------------------------------------------------- */
 
-static bool is_patched(const memmap_region *region, size_t page) {
+static struct patch *patch_at(memmap_region *region, size_t page) {
   for (size_t i = 0; i < region->patch_count; i++) {
-    if (page >= region->patches[i].first && page < region->patches[i].end) return true;
+    struct patch *patch = &region->patches[i];
+    if (page >= patch->first && page < patch->end) return patch;
   }
-  return false;
+  return NULL;
 }
 
 /* Cuts `pages`, which holds `page`, down to what is around it and not patched. */
@@ -125,9 +154,9 @@ static int private_pages_over(memmap_region *region, struct pages run) {
   uint64_t offset = region->object_offset + (uint64_t)run.first * region->page;
   int result = platform_map(&address, run_bytes(region, run), MEMMAP_WRITE,
                             PLATFORM_FIXED | PLATFORM_NORESERVE, 0, region->fd, offset);
-  if (result == 0) remember(region, run, PATCH_REMAP, 0);
+  if (result == 0) remember(region, run, PATCH_PRIVATE, 0);
   /* Devices cannot be private. */
-  return result == 0 ? 0 : zeros_over(region, run, PATCH_REMAP);
+  return result == 0 ? 0 : zeros_over(region, run, PATCH_ZEROS);
 }
 
 /* Nothing of a private read-only page changes while it is copied: it is read-only. */
@@ -155,28 +184,107 @@ static int zeros_with_move(memmap_region *region, struct pages run) {
   size_t length = run_bytes(region, run);
   int result = platform_map(&stash, length, MEMMAP_NONE, PLATFORM_NORESERVE, 0, -1, 0);
   if (result) return result;
+  region_unlock_for_move(region, address, run.first, run.end);
   result = platform_move(address, length, stash, true);
   if (result) {
+    region_relock(region, address, run.first, run.end);
     platform_unmap(stash, length);
     return result;
   }
   result = place_reservation(address, length, MEMMAP_WRITE);
   if (result) {
     platform_move(stash, length, address, false);
+    region_relock(region, address, run.first, run.end);
     return result;
   }
   remember(region, run, PATCH_MOVE, stash);
   return 0;
 }
 
+/* Raises a protection, and nothing else: what is stored stays. Only where the limit of mappings
+ * leaves no other way to let the instruction pass, and the content is nowhere else. */
+static int open_only(memmap_region *region, struct pages run) {
+  int result = platform_protect(page_address(region, run.first), run_bytes(region, run),
+                                MEMMAP_WRITE);
+  if (result == 0) remember(region, run, PATCH_OPEN, 0);
+  return result;
+}
+
 /* The last resort, when the limit of mappings is reached: one patch for everything. Shared pages
  * become zeros; private ones, whose content is nowhere else, only become writable. */
 static int patch_everything(memmap_region *region) {
+  drop_ballast();
   region_put_back(region);
   struct pages all = {0, region->mapped / region->page};
-  if (region->is_shared) return zeros_over(region, all, PATCH_REMAP);
-  int result = platform_protect(region->start, region->mapped, MEMMAP_WRITE);
-  if (result == 0) remember(region, all, PATCH_OPEN, 0);
+  if (region->patch_count == PATCHES_MAX) return -1;
+  return region->is_shared ? zeros_over(region, all, PATCH_ZEROS) : open_only(region, all);
+}
+
+/* -- putting back --------------------------------------------------------------------------------- */
+
+static int put_copy_back(memmap_region *region, const struct patch *patch) {
+  uintptr_t address = page_address(region, patch->first);
+  size_t length = (patch->end - patch->first) * region->page;
+  int result = platform_protect(address, length, MEMMAP_READ);
+  if (result) return result;
+  if (platform_poke(address, (const void *)patch->stash, length) != 0) {
+    platform_protect(address, length, MEMMAP_WRITE);
+    int signal;
+    platform_copy((void *)address, (const void *)patch->stash, length, &signal);
+    platform_protect(address, length, MEMMAP_READ);
+  }
+  platform_unmap(patch->stash, length);
+  return 0;
+}
+
+static int put_moved_back(memmap_region *region, const struct patch *patch) {
+  uintptr_t address = page_address(region, patch->first);
+  int result = platform_move(patch->stash, (patch->end - patch->first) * region->page, address,
+                             false);
+  if (result == 0) region_relock(region, address, patch->first, patch->end);
+  return result;
+}
+
+static int put_protection_back(memmap_region *region, const struct patch *patch) {
+  int result = 0;
+  for (size_t page = patch->first, stop; page < patch->end && result == 0; page = stop) {
+    enum memmap_access protection = protection_at(region, page, &stop);
+    if (stop > patch->end) stop = patch->end;
+    result = platform_protect(page_address(region, page), (stop - page) * region->page, protection);
+  }
+  return result;
+}
+
+static int put_patch_back(memmap_region *region, const struct patch *patch) {
+  switch (patch->kind) {
+    case PATCH_ZEROS:
+    case PATCH_PRIVATE: return region_place(region, patch->first, patch->end);
+    case PATCH_COPY: return put_copy_back(region, patch);
+    case PATCH_MOVE: return put_moved_back(region, patch);
+    case PATCH_OPEN: return put_protection_back(region, patch);
+    default:
+      return place_reservation(page_address(region, patch->first),
+                               (patch->end - patch->first) * region->page,
+                               region->is_closed ? MEMMAP_READ : MEMMAP_NONE);
+  }
+}
+
+void region_put_back(memmap_region *region) {
+  size_t kept = 0;
+  region_check_locks(region);
+  for (size_t i = 0; i < region->patch_count; i++) {
+    struct patch patch = region->patches[i];
+    /* What the kernel refuses now is tried again at the next look. */
+    if (put_patch_back(region, &patch) != 0) region->patches[kept++] = patch;
+  }
+  region->patch_count = kept;
+  if (kept == 0) region->doublings = 0;
+}
+
+/* Puts one patch back, in the handler. */
+static int take_patch_back(memmap_region *region, struct patch *patch) {
+  int result = put_patch_back(region, patch);
+  if (result == 0) *patch = region->patches[--region->patch_count];
   return result;
 }
 
@@ -187,15 +295,20 @@ static int patch_protected(memmap_region *region, size_t page, enum memmap_acces
   struct pages run = next_run(region, page, limit);
   int (*patch)(memmap_region *, struct pages);
   if (region->is_shared) {
-    if (protection == MEMMAP_NONE) return zeros_over(region, run, PATCH_REMAP);
+    if (protection == MEMMAP_NONE) return zeros_over(region, run, PATCH_ZEROS);
     patch = private_pages_over;
   } else {
     patch = protection == MEMMAP_NONE ? zeros_with_move : open_with_copy;
   }
   int result = patch(region, run);
-  /* A run of several mappings cannot be moved as one; a page can. */
+  /* A run of several mappings cannot be moved as one; a page can. At the limit of mappings only
+   * what need not be cut out of one can be changed. */
   struct pages one = {page, page + 1};
-  return result == 0 || run_bytes(region, run) == region->page ? result : patch(region, one);
+  cut_at_patches(region, page, &limit);
+  if (result) drop_ballast();
+  if (result) result = patch(region, one);
+  if (result) result = patch(region, limit);
+  return result && !region->is_shared ? open_only(region, limit) : result;
 }
 
 static bool decide_protection(memmap_region *region, size_t page,
@@ -233,11 +346,15 @@ static bool decide_bus(memmap_region *region, size_t page, const struct platform
     bool is_write = fault->access == MEMMAP_WRITE;
     if (platform_advise(page_address(region, page), region->page,
                         is_write ? MEMMAP_POPULATE_WRITE : MEMMAP_POPULATE_READ) == 0) {
+      region->doubts = 0;
       return false;
     }
     left = pages_left(region);
   }
   bool is_behind = page >= left;
+  /* A file that is cut and grows all the time looks like one that fails. */
+  if (!is_behind && ++region->doubts < DOUBTS_MAX) return false;
+  region->doubts = 0;
   struct pages run = {is_behind ? left : page, region->mapped / region->page};
   if (!is_behind) {
     /* Pages before this one may be good, and stores mostly go upwards. */
@@ -246,7 +363,7 @@ static bool decide_bus(memmap_region *region, size_t page, const struct platform
     if (run.end - page > size) run.end = page + size;
   }
   cut_at_patches(region, page, &run);
-  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_REMAP) != 0) {
+  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_ZEROS) != 0) {
     if (patch_everything(region) != 0) return false;
   }
   record(region, is_behind ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO, fault, fault->access);
@@ -280,7 +397,13 @@ static bool decide_in(memmap_region *region, const struct platform_fault *fault)
     return false; /* the region is moving */
   }
   size_t page = (fault->address - region->start) / region->page;
-  if (is_patched(region, page)) return false;
+  struct patch *patch = patch_at(region, page);
+  if (patch) {
+    bool is_of_object = patch->kind == PATCH_PRIVATE || patch->kind == PATCH_COPY ||
+                        patch->kind == PATCH_OPEN;
+    /* Somebody else has put it right; or the object was cut under the patch. */
+    if (!fault->is_bus || !is_of_object || take_patch_back(region, patch) != 0) return false;
+  }
   if (region->is_closed) return decide_closed(region, page, fault);
   if (page >= region->mapped / region->page) return decide_capacity(region, page, fault);
   if (fault->is_bus) return decide_bus(region, page, fault);
@@ -311,50 +434,7 @@ static bool decide(const struct platform_fault *fault) {
   return is_ours;
 }
 
-/* -- putting back --------------------------------------------------------------------------------- */
-
-static void put_copy_back(memmap_region *region, const struct patch *patch) {
-  uintptr_t address = page_address(region, patch->first);
-  size_t length = (patch->end - patch->first) * region->page;
-  platform_protect(address, length, MEMMAP_READ);
-  if (platform_poke(address, (const void *)patch->stash, length) != 0) {
-    platform_protect(address, length, MEMMAP_WRITE);
-    int signal;
-    platform_copy((void *)address, (const void *)patch->stash, length, &signal);
-    platform_protect(address, length, MEMMAP_READ);
-  }
-  platform_unmap(patch->stash, length);
-}
-
-static void put_protection_back(memmap_region *region, const struct patch *patch) {
-  for (size_t page = patch->first, stop; page < patch->end; page = stop) {
-    enum memmap_access protection = protection_at(region, page, &stop);
-    if (stop > patch->end) stop = patch->end;
-    platform_protect(page_address(region, page), (stop - page) * region->page, protection);
-  }
-}
-
-void region_put_back(memmap_region *region) {
-  size_t kept = 0;
-  for (size_t i = 0; i < region->patch_count; i++) {
-    struct patch patch = region->patches[i];
-    uintptr_t address = page_address(region, patch.first);
-    size_t length = (patch.end - patch.first) * region->page;
-    int result = 0;
-    switch (patch.kind) {
-      case PATCH_REMAP: result = region_place(region, patch.first, patch.end); break;
-      case PATCH_COPY: put_copy_back(region, &patch); break;
-      case PATCH_MOVE: result = platform_move(patch.stash, length, address, false); break;
-      case PATCH_OPEN: put_protection_back(region, &patch); break;
-      default:
-        result = place_reservation(address, length, region->is_closed ? MEMMAP_READ : MEMMAP_NONE);
-    }
-    /* What the kernel refuses now is tried again at the next look. */
-    if (result) region->patches[kept++] = patch;
-  }
-  region->patch_count = kept;
-  if (kept == 0) region->doublings = 0;
-}
+/* -- collecting ------------------------------------------------------------------------------------- */
 
 void memmap_guard_begin(memmap_region *region) { atomic_fetch_add(&region->guards, 1); }
 void memmap_guard_end(memmap_region *region) { atomic_fetch_sub(&region->guards, 1); }
@@ -374,6 +454,7 @@ int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
     region->faults[kind] = (struct memmap_fault){0};
   }
   platform_lock_drop(&region->lock);
+  take_ballast();
   return kinds;
 }
 
@@ -454,5 +535,6 @@ int memmap_handlers_lost(void) { return platform_handlers_lost(); }
 
 int fault_handlers_start(int with_bell) {
   atomic_store(&bell, with_bell);
+  take_ballast();
   return platform_install_handlers(decide);
 }

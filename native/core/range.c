@@ -60,15 +60,22 @@ static void remember_advice(memmap_region *region, struct pages pages, enum memm
 
 int memmap_advise(memmap_region *region, uint64_t offset, uint64_t length,
                   enum memmap_advice advice) {
-  struct span span = span_of(region, offset, length);
-  if (!span.length) return 0;
-  int result = platform_advise(span.address, span.length, advice);
-  bool is_lasting = advised(0, advice) != 0 || advised(0xff, advice) != 0xff;
-  if (result || !is_lasting) return result;
+  /* Bringing pages in takes as long as the disk does; nobody shall wait for that. All other advice
+   * is given under the lock, so that the mapping does not move away from under it. */
+  bool is_long = advice == MEMMAP_POPULATE_READ || advice == MEMMAP_POPULATE_WRITE;
+  if (is_long) {
+    struct span span = span_of(region, offset, length);
+    return span.length ? platform_advise(span.address, span.length, advice) : 0;
+  }
   platform_lock_take(&region->lock);
-  remember_advice(region, region_pages(region, offset, length), advice);
+  struct span span = span_of(region, offset, length);
+  int result = span.length ? platform_advise(span.address, span.length, advice) : 0;
+  bool is_lasting = advised(0, advice) != 0 || advised(0xff, advice) != 0xff;
+  if (result == 0 && is_lasting && span.length) {
+    remember_advice(region, region_pages(region, offset, length), advice);
+  }
   platform_lock_drop(&region->lock);
-  return 0;
+  return result;
 }
 
 int memmap_residency(memmap_region *region, uint64_t offset, uint64_t length,
@@ -96,7 +103,9 @@ int memmap_residency(memmap_region *region, uint64_t offset, uint64_t length,
 /* munlockall in this process makes all that the lock maps say untrue. */
 static atomic_uint lock_epoch;
 
-static void check_epoch(memmap_region *region) {
+unsigned region_lock_epoch(void) { return atomic_load(&lock_epoch); }
+
+void region_check_locks(memmap_region *region) {
   unsigned now = atomic_load(&lock_epoch);
   if (region->lock_epoch != now) range_map_clear(&region->locks);
   region->lock_epoch = now;
@@ -134,7 +143,7 @@ int memmap_lock(memmap_region *region, uint64_t offset, uint64_t length, bool on
   if (!span_of(region, offset, length).length) return 0;
   struct pages pages = region_pages(region, offset, length);
   platform_lock_take(&region->lock);
-  check_epoch(region);
+  region_check_locks(region);
   region_put_back(region);
   int result = lock_pages(region, pages, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
   for (size_t page = pages.first, stop; result == 0 && page < pages.end; page = stop) {
@@ -151,7 +160,7 @@ int memmap_unlock(memmap_region *region, uint64_t offset, uint64_t length) {
   struct span span = span_of(region, offset, length);
   if (!span.length) return 0;
   platform_lock_take(&region->lock);
-  check_epoch(region);
+  region_check_locks(region);
   region_put_back(region);
   int result = platform_unlock(span.address, span.length);
   if (result == 0) remember_lock(region, region_pages(region, offset, length), 0);

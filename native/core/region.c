@@ -27,18 +27,49 @@ static unsigned mapping_flags(const memmap_region *region) {
          (region->flags & MEMMAP_NORESERVE ? PLATFORM_NORESERVE : 0);
 }
 
-static int map_object(const memmap_region *region, uintptr_t *address, size_t first, size_t end,
-                      unsigned flags) {
-  uint64_t offset = region->fd >= 0 ? region->object_offset + (uint64_t)first * region->page : 0;
-  return platform_map(address, (end - first) * region->page, default_protection(region),
+static int map_object_as(const memmap_region *region, uintptr_t *address, struct pages pages,
+                         unsigned flags, enum memmap_access protection) {
+  uint64_t offset = region->fd >= 0 ? region->object_offset + (uint64_t)pages.first * region->page
+                                    : 0;
+  return platform_map(address, (pages.end - pages.first) * region->page, protection,
                       mapping_flags(region) | flags, region->huge_shift, region->fd, offset);
 }
 
-int region_place(memmap_region *region, size_t first, size_t end) {
-  uintptr_t address = page_address(region, first);
-  int result = map_object(region, &address, first, end, PLATFORM_FIXED);
-  if (result == 0) region_restate(region, first, end);
+static int map_object(const memmap_region *region, uintptr_t *address, size_t first, size_t end,
+                      unsigned flags) {
+  return map_object_as(region, address, (struct pages){first, end}, flags,
+                       default_protection(region));
+}
+
+/* Private memory is accounted as writable when it is mapped writable; made otherwise it would not
+ * become one mapping with its neighbours again. So it is made elsewhere and moved. */
+static int place_run(const memmap_region *region, struct pages run,
+                     enum memmap_access protection) {
+  uintptr_t target = page_address(region, run.first), address = target;
+  size_t length = (run.end - run.first) * region->page;
+  bool is_accounted = !region->is_shared && default_protection(region) == MEMMAP_WRITE &&
+                      protection != MEMMAP_WRITE && !region->huge_shift;
+  if (!is_accounted) return map_object_as(region, &address, run, PLATFORM_FIXED, protection);
+  address = 0;
+  int result = map_object_as(region, &address, run, 0, MEMMAP_WRITE);
+  if (result) return result;
+  result = platform_protect(address, length, protection);
+  if (result == 0) result = platform_move(address, length, target, false);
+  if (result) platform_unmap(address, length);
   return result;
+}
+
+/* Each run with its protection from the first moment on: a store that comes between would get
+ * into the object. */
+int region_place(memmap_region *region, size_t first, size_t end) {
+  for (size_t page = first, stop; page < end; page = stop) {
+    enum memmap_access protection = protection_at(region, page, &stop);
+    if (stop > end) stop = end;
+    int result = place_run(region, (struct pages){page, stop}, protection);
+    if (result) return result;
+  }
+  region_restate(region, first, end);
+  return 0;
 }
 
 static const struct { int bit; enum memmap_advice advice; } advice_bits[] = {
@@ -48,13 +79,25 @@ static const struct { int bit; enum memmap_advice advice; } advice_bits[] = {
   {ADVICE_MERGEABLE, MEMMAP_MERGEABLE},
 };
 
-void region_restate(memmap_region *region, size_t first, size_t end) {
+void region_relock(memmap_region *region, uintptr_t address, size_t first, size_t end) {
   for (size_t page = first, stop; page < end; page = stop) {
-    enum memmap_access protection = protection_at(region, page, &stop);
+    uint8_t value = range_map_get(&region->locks, page, &stop);
     if (stop > end) stop = end;
-    if (protection == default_protection(region)) continue;
-    platform_protect(page_address(region, page), (stop - page) * region->page, protection);
+    /* On fault: the pages come when they are touched, and nothing blocks here. */
+    if (value) platform_lock(address + (page - first) * region->page, (stop - page) * region->page, true);
   }
+}
+
+void region_unlock_for_move(memmap_region *region, uintptr_t address, size_t first, size_t end) {
+  for (size_t page = first, stop; page < end; page = stop) {
+    uint8_t value = range_map_get(&region->locks, page, &stop);
+    if (stop > end) stop = end;
+    /* mremap with DONTUNMAP would count the locked pages twice. */
+    if (value) platform_unlock(address + (page - first) * region->page, (stop - page) * region->page);
+  }
+}
+
+void region_restate(memmap_region *region, size_t first, size_t end) {
   for (size_t page = first, stop; page < end; page = stop) {
     uint8_t bits = range_map_get(&region->advices, page, &stop);
     if (stop > end) stop = end;
@@ -64,12 +107,8 @@ void region_restate(memmap_region *region, size_t first, size_t end) {
                       advice_bits[i].advice);
     }
   }
-  for (size_t page = first, stop; page < end; page = stop) {
-    uint8_t value = range_map_get(&region->locks, page, &stop);
-    if (stop > end) stop = end;
-    /* On fault: the pages come when they are touched, and nothing blocks here. */
-    if (value) platform_lock(page_address(region, page), (stop - page) * region->page, true);
-  }
+  region_check_locks(region);
+  region_relock(region, page_address(region, first), first, end);
 }
 
 /* -- opening ------------------------------------------------------------------------------------ */
@@ -301,6 +340,7 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   struct opening opening = {.request = request, .region = region};
   atomic_init(&region->users, 1);
   atomic_init(&region->holders, 1);
+  region->lock_epoch = region_lock_epoch();
   result = open_object(&opening);
   region->page = (size_t)opening.look.page_bytes;
   region->object_kind = opening.look.kind;
@@ -429,10 +469,12 @@ void memmap_retain_user(memmap_region *region) {
 /* Gives the object back and leaves reservations where buffers may still point. The lock order
  * forbids the registry while the region's lock is held, so the parts outside are unmapped last,
  * when no handler can be at work in them. */
-static void region_close(memmap_region *region) {
+static void region_close(memmap_region *region, bool is_held) {
   platform_lock_take(&region->lock);
   region_put_back(region);
   region->is_closed = true;
+  /* Who holds it without having said where may be anywhere in it. */
+  if (is_held && !region->keep_end) region->keep_end = region->reserved;
   size_t keep_first = region->is_borrowed ? 0 : region->keep_first;
   size_t keep_end = region->is_borrowed ? region->reserved : region->keep_end;
   if (region->is_abandoned) keep_end = 0;
@@ -523,7 +565,7 @@ static void keep_addresses(memmap_region *region, uint64_t first_bytes, uint64_t
 static void release(memmap_region *region, size_t users, size_t holders) {
   if (users && atomic_fetch_sub(&region->users, users) == users) {
     leave_shared(region);
-    region_close(region);
+    region_close(region, atomic_load(&region->holders) > holders);
   }
   if (atomic_fetch_sub(&region->holders, holders) == holders) region_end(region);
 }

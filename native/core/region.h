@@ -21,7 +21,8 @@
 #include "platform/platform.h"
 
 enum patch_kind {
-  PATCH_REMAP,  /* put back by mapping the object again */
+  PATCH_ZEROS,   /* put back by mapping the object again */
+  PATCH_PRIVATE, /* likewise: pages of the object, private */
   PATCH_COPY,   /* the stash holds a copy of the content; write it back */
   PATCH_MOVE,   /* the stash holds the pages themselves; move them back */
   PATCH_OPEN,   /* only the protection was raised: nothing else was to be had */
@@ -49,6 +50,7 @@ struct memmap_region {
   atomic_size_t users, holders;
   atomic_bool is_faulted; /* records wait */
   atomic_size_t guards;   /* open now, of all threads */
+  _Atomic(uint64_t) fault_count; /* ever, collected or not */
 
   struct platform_lock lock;
   uintptr_t start; /* 0: an empty region without capacity; it has no addresses */
@@ -68,6 +70,9 @@ struct memmap_region {
   bool is_abandoned; /* who has given it away meanwhile */
   bool has_capacity;
   bool is_registered;
+  size_t works;            /* pieces of work in flight */
+  memmap_region *formers;  /* where it was; the works may be about to use these addresses */
+  memmap_region *next_former;
   size_t keep_first, keep_end; /* bytes that stay reserved when the last user goes; end 0: none */
 
   struct range_map protections; /* protection + 1 where it differs from the access */
@@ -78,6 +83,7 @@ struct memmap_region {
   struct patch patches[PATCHES_MAX];
   size_t patch_count;
   unsigned doublings;
+  unsigned doubts; /* whether the object failed or only changes its size all the time */
   uintptr_t retry_address;
   unsigned retries;
   struct memmap_fault faults[MEMMAP_FAULT_KINDS];
@@ -117,8 +123,14 @@ enum memmap_access protection_at(const memmap_region *region, size_t page, size_
 /* Maps the object over pages [first, end) of the region, with what was said about them: right,
  * advice, locks. pre: the lock is held or the region is nobody's yet. [handler: no] */
 int region_place(memmap_region *region, size_t first, size_t end);
-/* Applies protections, advice and locks to pages that were mapped anew. Best effort. */
+/* Applies advice and locks to pages that were mapped anew. Best effort. */
 void region_restate(memmap_region *region, size_t first, size_t end);
+/* Locks again, and unlocks for a move, what the map of locks says. [handler] */
+void region_relock(memmap_region *region, uintptr_t address, size_t first, size_t end);
+void region_unlock_for_move(memmap_region *region, uintptr_t address, size_t first, size_t end);
+/* munlockall makes all that the lock maps say untrue. */
+void region_check_locks(memmap_region *region);
+unsigned region_lock_epoch(void);
 /* Reserves an aligned range anywhere. */
 int reserve_addresses(uintptr_t *address, size_t length, size_t alignment);
 /* Where transparent huge pages are used, ranges start at their multiples: 2 MiB, the size that

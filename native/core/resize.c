@@ -65,12 +65,13 @@ static int set_object_size(struct resizing *resizing, uint64_t old_length) {
   if (end > resizing->object_size) {
     return platform_extend(region->fd, resizing->object_size, end);
   }
-  /* Cut only what ended with the mapping; a sealed memory object keeps its size, without pages. */
-  if (resizing->length >= old_length || object_end(region, old_length) < resizing->object_size)
-    return 0;
+  if (resizing->length >= old_length) return 0;
+  /* A sealed memory object keeps its size, without pages. */
   if (region->flags & MEMMAP_SHARED_OBJECT) {
     return platform_punch(region->fd, end, resizing->object_size - end);
   }
+  /* Cut only what ended with the mapping. */
+  if (object_end(region, old_length) < resizing->object_size) return 0;
   return platform_resize(region->fd, end);
 }
 
@@ -96,6 +97,20 @@ static void forget(memmap_region *region, size_t first, size_t end) {
   if (range_map_reserve(&region->protections) == 0)
     range_map_set(&region->protections, first, end, 0);
   if (range_map_reserve(&region->locks) == 0) range_map_set(&region->locks, first, end, 0);
+}
+
+/* The rest of the last page: bytes that come back by growing again are zeros. In files the kernel
+ * sees to it. */
+static void zero_tail(memmap_region *region) {
+  static const char zeros[4096];
+  if (region->fd >= 0 || !region->mapped) return;
+  uintptr_t at = region->start + region->delta + (uintptr_t)region->length_bytes;
+  for (uintptr_t end = region->start + region->mapped; at < end;) {
+    size_t part = end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros);
+    int signal;
+    if (platform_copy((void *)at, zeros, part, &signal)) platform_poke(at, zeros, part);
+    at += part;
+  }
 }
 
 /* pre: the lock is held. */
@@ -126,6 +141,7 @@ static int resize_in_place(struct resizing *resizing) {
   if (after < before) forget(region, after, before);
   region->mapped = resizing->mapped;
   region->length_bytes = resizing->length;
+  if (resizing->length < old_length) zero_tail(region);
   return 0;
 }
 
@@ -141,6 +157,27 @@ static void go_to(memmap_region *region, struct place place) {
   region->reserved = place.reserved;
 }
 
+/* Where the run ends that protections, advice and locks have made one mapping: what can be moved
+ * at once (before Linux 6.17). */
+static size_t piece_end(const memmap_region *region, size_t page, size_t end) {
+  size_t by_protection, by_advice, by_lock;
+  protection_at(region, page, &by_protection);
+  range_map_get(&region->advices, page, &by_advice);
+  range_map_get(&region->locks, page, &by_lock);
+  if (by_protection < end) end = by_protection;
+  if (by_advice < end) end = by_advice;
+  return by_lock < end ? by_lock : end;
+}
+
+/* Moves a run of pages and their lock; on failure both are where they were. */
+static int move_run(memmap_region *region, uintptr_t from, uintptr_t to, size_t first, size_t end) {
+  size_t bytes = (end - first) * region->page;
+  region_unlock_for_move(region, from, first, end);
+  int result = platform_move(from, bytes, to, true);
+  region_relock(region, result ? from : to, first, end);
+  return result;
+}
+
 /* Fills the new range: the object again, or the pages of anonymous memory moved into it.
  * pre: the lock is held and the region is at its new place. */
 static int fill_new_place(memmap_region *region, struct place old) {
@@ -153,27 +190,21 @@ static int fill_new_place(memmap_region *region, struct place old) {
   }
   int result = after > kept ? region_place(region, kept, after) : 0;
   if (result == 0 && after > kept) result = lock_added(region, kept, after);
-  /* One move for each run that protections, advice and locks have made a mapping of its own. */
   size_t done = 0;
   for (size_t stop; result == 0 && done < kept; done = stop) {
-    size_t by_advice, by_lock;
-    protection_at(region, done, &stop);
-    range_map_get(&region->advices, done, &by_advice);
-    range_map_get(&region->locks, done, &by_lock);
-    if (by_advice < stop) stop = by_advice;
-    if (by_lock < stop) stop = by_lock;
-    if (stop > kept) stop = kept;
-    result = platform_move(old.start + done * region->page, (stop - done) * region->page,
-                           page_address(region, done), true);
+    stop = piece_end(region, done, kept);
+    result = move_run(region, old.start + done * region->page, page_address(region, done), done,
+                      stop);
     if (result) break;
   }
   if (result == 0) return 0;
   /* Back again what has moved; the run that failed has not. */
   for (size_t page = 0, stop; page < done; page = stop) {
-    protection_at(region, page, &stop);
-    if (stop > done) stop = done;
-    platform_move(page_address(region, page), (stop - page) * region->page,
-                  old.start + page * region->page, false);
+    stop = piece_end(region, page, done);
+    uintptr_t from = page_address(region, page), to = old.start + page * region->page;
+    region_unlock_for_move(region, from, page, stop);
+    platform_move(from, (stop - page) * region->page, to, false);
+    region_relock(region, to, page, stop);
   }
   return result;
 }
@@ -229,9 +260,15 @@ static int resize_by_moving(struct resizing *resizing, memmap_region **former) {
     return result;
   }
   region->length_bytes = resizing->length;
+  if (resizing->length < old_length) zero_tail(region);
   if (new.mapped < old.mapped) forget(region, new.mapped / region->page, old.mapped / region->page);
   if (old.reserved) place_reservation(old.start, old.reserved, MEMMAP_READ);
   region->is_registered = new.mapped != 0;
+  if (closed && region->works > 0) {
+    memmap_retain_holder(closed);
+    closed->next_former = region->formers;
+    region->formers = closed;
+  }
   platform_lock_drop(&region->lock);
   if (closed) registry_assign(old.start, closed), closed->is_registered = true;
   *former = closed;
@@ -248,6 +285,10 @@ int memmap_resize(memmap_region *region, uint64_t length, memmap_region **former
   };
   int result = check(&resizing, facts);
   if (result) return result;
+  /* Work in flight has the addresses in hand. */
+  if (!region->has_capacity && atomic_load(&region->users) > 1) {
+    return memmap_failure(MEMMAP_CALL_MREMAP, EBUSY);
+  }
   result = grow_object(&resizing);
   if (result == 0 && region->has_capacity) {
     platform_lock_take(&region->lock);

@@ -143,6 +143,18 @@ static memmap_work *await_work(void) {
   return work;
 }
 
+/* The places that the region has left can go when nobody may still be on the way to them. */
+static void leave_region(memmap_region *region) {
+  platform_lock_take(&region->lock);
+  memmap_region *former = --region->works == 0 ? region->formers : NULL;
+  if (former) region->formers = NULL;
+  platform_lock_drop(&region->lock);
+  for (memmap_region *next; former; former = next) {
+    next = former->next_former;
+    memmap_release_holder(former);
+  }
+}
+
 static void *work_on(void *unused) {
   (void)unused;
   for (memmap_work *work; (work = await_work());) {
@@ -154,6 +166,7 @@ static void *work_on(void *unused) {
       run(work);
     }
     memmap_region *region = work->region;
+    leave_region(region);
     work->done(work);
     memmap_release_user(region, 0, 0);
   }
@@ -164,6 +177,9 @@ int memmap_start(memmap_work *work) {
   int result = 0;
   work->next = NULL;
   memmap_retain_user(work->region);
+  platform_lock_take(&work->region->lock);
+  work->region->works++;
+  platform_lock_drop(&work->region->lock);
   pthread_mutex_lock(&lock);
   unsigned waiting = 1;
   for (const memmap_work *each = queue; each; each = each->next) waiting++;
@@ -179,6 +195,9 @@ int memmap_start(memmap_work *work) {
     pthread_cond_signal(&arrived);
   }
   pthread_mutex_unlock(&lock);
-  if (result) memmap_release_user(work->region, 0, 0);
+  if (result) {
+    leave_region(work->region);
+    memmap_release_user(work->region, 0, 0);
+  }
   return result;
 }

@@ -21,7 +21,7 @@
  *   - `offset_bytes` and `length_bytes` of a range count from the first byte of the mapping and
  *     lie inside it: pre: offset_bytes + length_bytes <= memmap_facts.length_bytes.
  *   - Every function may be called by any thread that is a user of the region.
- *   - No function touches the mapped memory itself, but memmap_read and memmap_write.
+ *   - No function touches the mapped memory itself, but memmap_read, memmap_write and scans.
  */
 #ifndef MEMMAP_H
 #define MEMMAP_H
@@ -223,6 +223,7 @@ struct memmap_work {
   uint64_t offset_bytes, length_bytes;
   bool invalidate;
   void (*run)(memmap_work *work);      /* NULL: what `kind` says */
+  void *context;                       /* of `run` */
   void (*progress)(memmap_work *work); /* on the worker's thread; may be NULL */
   void (*done)(memmap_work *work);     /* on the worker's thread, last; owns `work` again */
   /* the engine's */
@@ -234,6 +235,51 @@ struct memmap_work {
 /* Runs `work` on a thread of the engine's own, in pieces between which it looks at `cancelled`
  * (post: the errno of result is ECANCELED). The region gains a user until `done` was called. */
 int memmap_start(memmap_work *work);
+
+/* -- scans -------------------------------------------------------------------------------------- */
+
+/* The order is part of the contract with src/binding/native.ts. */
+enum memmap_scan_kind {
+  MEMMAP_SCAN_FIRST,   /* answer: where the first occurrence begins; UINT64_MAX: nowhere */
+  MEMMAP_SCAN_LAST,    /* answer: where the last occurrence begins; UINT64_MAX: nowhere */
+  MEMMAP_SCAN_COUNT,   /* answer: occurrences, with `overlapping` also those inside others */
+  MEMMAP_SCAN_LINES,   /* answer: newlines, and one for a last line that has none */
+  MEMMAP_SCAN_COLLECT, /* numbers: where occurrences begin, also inside others, until it is full;
+                        * answer: where to go on, or the end */
+  MEMMAP_SCAN_NTH,     /* answer: where the occurrence with number number_max begins, from 1 on,
+                        * also inside others; UINT64_MAX: nowhere */
+  MEMMAP_SCAN_BLOCKS,  /* numbers: newlines in each block of block_bytes, from offset_bytes on */
+};
+
+/* What spoils an answer: bytes that were not those of the object. */
+enum memmap_scan_fault {
+  MEMMAP_SCAN_SOUND,
+  MEMMAP_SCAN_FAULTED, /* the region met a fault meanwhile; it waits to be collected, or was */
+  MEMMAP_SCAN_CUT,     /* the object ends before what was scanned, without a fault: the rest of its
+                        * last page is zeros */
+};
+
+typedef struct memmap_scan memmap_scan;
+struct memmap_scan {
+  memmap_work *work; /* has the region, the range, and the way to cancel */
+  int scan_kind;
+  const char *pattern; /* LINES and BLOCKS: not used */
+  uint64_t pattern_bytes;
+  bool overlapping;
+  unsigned threads;    /* at least 1; FIRST, LAST, COUNT, LINES and BLOCKS use them */
+  uint64_t *numbers;
+  uint64_t number_max; /* BLOCKS: one for each block */
+  uint64_t block_bytes;
+  /* the answer */
+  uint64_t answer, number_count;
+  int fault;             /* enum memmap_scan_fault */
+  uint64_t object_bytes; /* the object's size afterwards, where fault is MEMMAP_SCAN_CUT */
+};
+/* Scans here and now; work->result is 0 or a failure. Answers are offsets of the mapping.
+ * Until it has returned, memmap_resize does not move the region (EBUSY). */
+void memmap_scan_run(memmap_scan *scan);
+/* The same as work on a thread of the engine's; see memmap_start. */
+int memmap_scan_start(memmap_scan *scan);
 
 /* -- inspection: what the system tells of its caches and page tables -------------------------- */
 
