@@ -22,10 +22,10 @@
  *
  * One page at a time would exhaust the limit of mappings of a process (vm.max_map_count): the
  * k-th fault replaces the aligned block of 2^k pages around its address (after an I/O error: as many
- * from its address on), as far as it is not replaced already and has one protection. So the whole of n pages takes at most about 2 log2(n)
- * faults in any order, and PATCHES_MAX is never reached by them. When the kernel refuses even so,
- * some mappings that were made for nothing else are given up, which leaves room for a patch; and
- * at last the whole mapping becomes one patch.
+ * from its address on), as far as it is not replaced already and has one protection. So n pages of
+ * one protection take at most about 2 log2(n) faults in any order. When the kernel refuses even
+ * so, some mappings that were made for nothing else are given up, which leaves room for a patch;
+ * and at last the whole mapping becomes one patch.
  *
  * Races. Handlers, put-back, protect, resize and close exclude each other by the region's lock. A
  * thread that faulted on a page which another one has patched or put back in the meantime finds
@@ -134,6 +134,36 @@ static struct pages same_protection(const memmap_region *region, size_t page, si
 
 /* -- patches ------------------------------------------------------------------------------------ */
 
+/* Room for one patch more, in the handler: a table is a mapping of its own when it grows. */
+static bool has_room(memmap_region *region) {
+  if (!region->patches) {
+    region->patches = region->patches_inside;
+    region->patch_capacity = PATCHES_INSIDE;
+  }
+  if (region->patch_count < region->patch_capacity) return true;
+  uintptr_t table = 0;
+  size_t page = platform_page_bytes();
+  size_t bytes = round_up(2 * region->patch_capacity * sizeof(struct patch), page);
+  if (platform_map(&table, bytes, MEMMAP_WRITE, 0, 0, -1, 0) != 0) return false;
+  struct patch *former = region->patches;
+  memcpy((void *)table, former, region->patch_count * sizeof(*former));
+  region->patches = (struct patch *)table;
+  size_t former_bytes = round_up(region->patch_capacity * sizeof(*former), page);
+  if (former != region->patches_inside) platform_unmap((uintptr_t)former, former_bytes);
+  region->patch_capacity = bytes / sizeof(*former);
+  return true;
+}
+
+/* When nothing is patched any more. */
+static void drop_table(memmap_region *region) {
+  size_t bytes = round_up(region->patch_capacity * sizeof(struct patch), platform_page_bytes());
+  if (region->patches && region->patches != region->patches_inside) {
+    platform_unmap((uintptr_t)region->patches, bytes);
+  }
+  region->patches = NULL;
+}
+
+/* pre: has_room. */
 static void remember(memmap_region *region, struct pages run, int kind, uintptr_t stash) {
   region->patches[region->patch_count++] = (struct patch){run.first, run.end, stash, kind};
 }
@@ -216,7 +246,7 @@ static int patch_everything(memmap_region *region) {
   drop_ballast();
   region_put_back(region);
   struct pages all = {0, region->mapped / region->page};
-  if (region->patch_count == PATCHES_MAX) return -1;
+  if (!has_room(region)) return -1;
   return region->is_shared ? zeros_over(region, all, PATCH_ZEROS) : open_only(region, all);
 }
 
@@ -278,7 +308,9 @@ void region_put_back(memmap_region *region) {
     if (put_patch_back(region, &patch) != 0) region->patches[kept++] = patch;
   }
   region->patch_count = kept;
-  if (kept == 0) region->doublings = 0;
+  if (kept > 0) return;
+  region->doublings = 0;
+  drop_table(region);
 }
 
 /* Puts one patch back, in the handler. */
@@ -317,7 +349,7 @@ static bool decide_protection(memmap_region *region, size_t page,
   enum memmap_access protection = protection_at(region, page, &stop);
   if (protection == MEMMAP_WRITE) return false; /* nothing to do: it was put right meanwhile */
   if (protection == MEMMAP_READ && fault->access == MEMMAP_READ) return false;
-  if (region->patch_count == PATCHES_MAX || patch_protected(region, page, protection) != 0) {
+  if (!has_room(region) || patch_protected(region, page, protection) != 0) {
     if (patch_everything(region) != 0) return false;
   }
   if (protection == MEMMAP_READ) record(region, MEMMAP_FAULT_READ_ONLY, fault, MEMMAP_WRITE);
@@ -363,7 +395,7 @@ static bool decide_bus(memmap_region *region, size_t page, const struct platform
     if (run.end - page > size) run.end = page + size;
   }
   cut_at_patches(region, page, &run);
-  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_ZEROS) != 0) {
+  if (!has_room(region) || zeros_over(region, run, PATCH_ZEROS) != 0) {
     if (patch_everything(region) != 0) return false;
   }
   record(region, is_behind ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO, fault, fault->access);
@@ -373,7 +405,7 @@ static bool decide_bus(memmap_region *region, size_t page, const struct platform
 static bool decide_closed(memmap_region *region, size_t page, const struct platform_fault *fault) {
   struct pages all = {0, region->reserved / region->page};
   struct pages run = next_run(region, page, all);
-  if (region->patch_count == PATCHES_MAX || zeros_over(region, run, PATCH_CLOSED) != 0) {
+  if (!has_room(region) || zeros_over(region, run, PATCH_CLOSED) != 0) {
     region->patch_count = 0;
     if (zeros_over(region, all, PATCH_CLOSED) != 0) return false;
   }
@@ -385,7 +417,7 @@ static bool decide_closed(memmap_region *region, size_t page, const struct platf
 static bool decide_capacity(memmap_region *region, size_t page,
                             const struct platform_fault *fault) {
   struct pages tail = {region->mapped / region->page, region->reserved / region->page};
-  if (region->patch_count == PATCHES_MAX) return false;
+  if (!has_room(region)) return false;
   struct pages run = next_run(region, page, tail);
   if (zeros_over(region, run, PATCH_CLOSED) != 0) return false;
   record(region, MEMMAP_FAULT_TRUNCATED, fault, fault->access);
@@ -514,6 +546,15 @@ static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *t
   if (length < wanted) copied.fault = MEMMAP_FAULT_TRUNCATED;
   uintptr_t at = region->start + region->delta + (uintptr_t)(offset + copied.bytes);
   if (left) copied.fault = reason(region, at, signal == 1);
+  /* Was it this side at all? */
+  char byte;
+  const char *ours = (const char *)at;
+  const char *theirs = (const char *)source + copied.bytes;
+  bool is_reading = (uintptr_t)source + copied.bytes == at;
+  if (left && (is_reading ? platform_copy(&byte, ours, 1, &signal) == 0
+                          : platform_copy(&byte, theirs, 1, &signal) != 0)) {
+    copied.fault = MEMMAP_FAULT_KINDS + 1;
+  }
   return copied;
 }
 

@@ -35,8 +35,9 @@ struct patch {
   int kind; /* enum patch_kind */
 };
 
-/* Runs double, so that twice the logarithm of the largest page count is enough; see fault.c. */
-enum { PATCHES_MAX = 64 };
+/* Runs double, so that twice the logarithm of the page count is enough for each run of one
+ * protection. Where there are many of those the table grows; see fault.c. */
+enum { PATCHES_INSIDE = 32 };
 
 /* Bits of the advice map: what madvise leaves in a mapping, to be told to its successor. */
 enum {
@@ -71,6 +72,7 @@ struct memmap_region {
   bool has_capacity;
   bool is_registered;
   size_t works;            /* pieces of work in flight */
+  size_t readers;          /* of them, those that read the memory itself */
   memmap_region *formers;  /* where it was; the works may be about to use these addresses */
   memmap_region *next_former;
   size_t keep_first, keep_end; /* bytes that stay reserved when the last user goes; end 0: none */
@@ -80,8 +82,9 @@ struct memmap_region {
   struct range_map advices;
   unsigned lock_epoch;
 
-  struct patch patches[PATCHES_MAX];
-  size_t patch_count;
+  struct patch patches_inside[PATCHES_INSIDE];
+  struct patch *patches; /* patches_inside, or a mapping of its own */
+  size_t patch_count, patch_capacity;
   unsigned doublings;
   unsigned doubts; /* whether the object failed or only changes its size all the time */
   uintptr_t retry_address;

@@ -37,6 +37,8 @@ static int check(struct resizing *resizing, struct memmap_facts *facts) {
   if (is_device || region->access == MEMMAP_COPY) return MEMMAP_NOT_RESIZABLE;
   if ((region->is_borrowed || region->flags & MEMMAP_SHARED_OBJECT) && !region->has_capacity)
     return MEMMAP_NOT_RESIZABLE;
+  /* Huge pages from the pool cannot be moved and kept. */
+  if (region->huge_shift && region->fd < 0 && !region->has_capacity) return MEMMAP_NOT_RESIZABLE;
   if (region->has_capacity && region->delta + resizing->length > region->reserved)
     return MEMMAP_OVER_CAPACITY;
   if (region->fd < 0) return 0;
@@ -83,6 +85,19 @@ static void give_blocks_back(const struct resizing *resizing) {
   if (size >= 0 && is_mine) platform_resize(resizing->region->fd, resizing->object_size);
 }
 
+/* What was asked of the whole mapping is asked of what is added as well. */
+static int advise_added(memmap_region *region, size_t first, size_t end) {
+  if (!(region->flags & MEMMAP_HUGE_TRANSPARENT) || first >= end) return 0;
+  int result = range_map_reserve(&region->advices);
+  for (size_t page = first, stop; result == 0 && page < end; page = stop) {
+    uint8_t bits = range_map_get(&region->advices, page, &stop);
+    if (stop > end) stop = end;
+    range_map_set(&region->advices, page, stop, bits | ADVICE_HUGEPAGE);
+    result = range_map_reserve(&region->advices);
+  }
+  return result;
+}
+
 static int lock_added(memmap_region *region, size_t first, size_t end) {
   if (!(region->flags & MEMMAP_LOCKED)) return 0;
   int result = range_map_reserve(&region->locks);
@@ -120,7 +135,8 @@ static int resize_in_place(struct resizing *resizing) {
   uint64_t old_length = region->length_bytes;
   int result = 0;
   if (after > before) {
-    result = region_place(region, before, after);
+    result = advise_added(region, before, after);
+    if (result == 0) result = region_place(region, before, after);
     if (result == 0) result = lock_added(region, before, after);
   } else if (after < before) {
     result = place_reservation(page_address(region, after), (before - after) * region->page,
@@ -183,12 +199,14 @@ static int move_run(memmap_region *region, uintptr_t from, uintptr_t to, size_t 
 static int fill_new_place(memmap_region *region, struct place old) {
   size_t after = region->mapped / region->page, before = old.mapped / region->page;
   size_t kept = after < before ? after : before;
+  int result = advise_added(region, before, after);
+  if (result) return result;
   if (region->fd >= 0) {
-    int result = after ? region_place(region, 0, after) : 0;
+    result = after ? region_place(region, 0, after) : 0;
     if (result == 0 && after > before) result = lock_added(region, before, after);
     return result;
   }
-  int result = after > kept ? region_place(region, kept, after) : 0;
+  result = after > kept ? region_place(region, kept, after) : 0;
   if (result == 0 && after > kept) result = lock_added(region, kept, after);
   size_t done = 0;
   for (size_t stop; result == 0 && done < kept; done = stop) {
@@ -285,10 +303,11 @@ int memmap_resize(memmap_region *region, uint64_t length, memmap_region **former
   };
   int result = check(&resizing, facts);
   if (result) return result;
-  /* Work in flight has the addresses in hand. */
-  if (!region->has_capacity && atomic_load(&region->users) > 1) {
-    return memmap_failure(MEMMAP_CALL_MREMAP, EBUSY);
-  }
+  /* Work that reads the memory itself must not read what is left in its old place. */
+  platform_lock_take(&region->lock);
+  bool is_pinned = region->readers > 0;
+  platform_lock_drop(&region->lock);
+  if (is_pinned) return memmap_failure(MEMMAP_CALL_MREMAP, EBUSY);
   result = grow_object(&resizing);
   if (result == 0 && region->has_capacity) {
     platform_lock_take(&region->lock);

@@ -92,14 +92,27 @@ static struct pages unlocked_run(memmap_region *region, size_t first, size_t end
   return run;
 }
 
+/* Takes pages out of the page table, as far as they are still there. Under the lock: the mapping
+ * may be moving, and behind its end lies what belongs to others. */
+static int unmap_run(memmap_region *region, struct pages *pages, enum memmap_advice advice) {
+  platform_lock_take(&region->lock);
+  size_t mapped = region->mapped / region->page;
+  if (pages->end > mapped) pages->end = mapped;
+  int result = pages->first < pages->end
+                   ? platform_advise(page_address(region, pages->first),
+                                     (pages->end - pages->first) * region->page, advice)
+                   : 0;
+  platform_lock_drop(&region->lock);
+  return result;
+}
+
 static int put_run_out(memmap_region *region, struct pages pages) {
-  uintptr_t address = page_address(region, pages.first);
-  size_t bytes = (pages.end - pages.first) * region->page;
-  if (!is_on_file(region)) return platform_advise(address, bytes, MEMMAP_PAGEOUT);
+  if (!is_on_file(region)) return unmap_run(region, &pages, MEMMAP_PAGEOUT);
   uint64_t at = region->object_offset + (uint64_t)pages.first * region->page;
+  uint64_t bytes = (uint64_t)(pages.end - pages.first) * region->page;
   /* The cache gives up only pages that are clean and in no page table. */
   int result = region->access == MEMMAP_WRITE ? platform_write_back(region->fd, at, bytes) : 0;
-  if (result == 0) result = platform_advise(address, bytes, MEMMAP_DONTNEED);
+  if (result == 0) result = unmap_run(region, &pages, MEMMAP_DONTNEED);
   if (result == 0) result = platform_drop_cache(region->fd, at, bytes);
   return result;
 }
@@ -144,8 +157,9 @@ static memmap_work *await_work(void) {
 }
 
 /* The places that the region has left can go when nobody may still be on the way to them. */
-static void leave_region(memmap_region *region) {
+static void leave_region(memmap_region *region, bool is_reader) {
   platform_lock_take(&region->lock);
+  region->readers -= is_reader;
   memmap_region *former = --region->works == 0 ? region->formers : NULL;
   if (former) region->formers = NULL;
   platform_lock_drop(&region->lock);
@@ -166,7 +180,7 @@ static void *work_on(void *unused) {
       run(work);
     }
     memmap_region *region = work->region;
-    leave_region(region);
+    leave_region(region, work->run != NULL);
     work->done(work);
     memmap_release_user(region, 0, 0);
   }
@@ -179,6 +193,7 @@ int memmap_start(memmap_work *work) {
   memmap_retain_user(work->region);
   platform_lock_take(&work->region->lock);
   work->region->works++;
+  work->region->readers += work->run != NULL;
   platform_lock_drop(&work->region->lock);
   pthread_mutex_lock(&lock);
   unsigned waiting = 1;
@@ -196,7 +211,7 @@ int memmap_start(memmap_work *work) {
   }
   pthread_mutex_unlock(&lock);
   if (result) {
-    leave_region(work->region);
+    leave_region(work->region, work->run != NULL);
     memmap_release_user(work->region, 0, 0);
   }
   return result;

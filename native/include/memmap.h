@@ -164,7 +164,8 @@ memmap_region *memmap_attach(uint64_t number);
 
 struct memmap_copied {
   uint64_t bytes;
-  int fault; /* enum memmap_fault_kind of what ended it early; MEMMAP_FAULT_KINDS: nothing did */
+  int fault; /* enum memmap_fault_kind of what ended it early; MEMMAP_FAULT_KINDS: nothing did;
+              * one more: it was the other side */
 };
 /* What lies behind the end of the mapping, or of its file, is not copied. */
 struct memmap_copied memmap_read(memmap_region *region, uint64_t offset_bytes, void *target,

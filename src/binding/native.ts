@@ -62,6 +62,20 @@ export const advices = [
 export const Sync = { sync: 0, async: 1, nothing: 2 } as const;
 /** `enum memmap_work_kind` */
 export const Work = { flush: 0, prefetch: 1, evict: 2 } as const;
+/** `enum memmap_scan_kind` */
+export const Scan = {
+  first: 0,
+  last: 1,
+  count: 2,
+  lines: 3,
+  collect: 4,
+  nth: 5,
+  blocks: 6,
+} as const;
+/** `enum memmap_scan_fault` */
+export const ScanFault = { sound: 0, faulted: 1, cut: 2 } as const;
+/** What a scan answers: these, then its numbers. */
+export const ScanAnswer = { fault: 0, value: 1, objectBytes: 2, numbers: 3 } as const;
 /** `enum memmap_fault_kind`; the last says that there was none. */
 export const faultCodes = [
   'ERR_MEMMAP_TRUNCATED',
@@ -103,6 +117,18 @@ export type FaultRecord = [number, number, number, bigint, number, number, numbe
 export type Task = object & { readonly __task: never };
 /** The error of a refused system call. */
 export type NativeFailure = Error & { errno: number; syscall: string };
+/** mapping, kind, offset, length, pattern, overlapping, threads, most numbers, bytes of a block */
+export type ScanArguments = [
+  object,
+  number,
+  number,
+  number,
+  Uint8Array | undefined,
+  boolean,
+  number,
+  number,
+  number,
+];
 
 export interface Native {
   /** Answers of the last call; see {@link Fact}. */
@@ -158,6 +184,20 @@ export interface Native {
     callback: (error: NativeFailure | undefined, doneBytes: number, isDone: boolean) => void,
   ): Task;
   cancel(task: Task): void;
+  /** See {@link ScanAnswer}. */
+  scan(...request: ScanArguments): Float64Array;
+  scanStart(
+    ...request: [
+      ...ScanArguments,
+      boolean,
+      (
+        error: NativeFailure | undefined,
+        doneBytes: number,
+        isDone: boolean,
+        answer: Float64Array,
+      ) => void,
+    ]
+  ): Task;
   watch(callback: () => void): void;
   guard(mapping: object, isBegin: boolean): void;
   hasFaults(mapping: object): boolean;

@@ -1,7 +1,7 @@
 /**
  * What a command is, and how its command line becomes a call of it.
  */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ColorChoice } from './format.ts';
 import { type Mode, Output } from './output.ts';
 
@@ -34,6 +34,14 @@ export interface CommandModule {
   run(invocation: Invocation<never>): number | Promise<number>;
 }
 
+/** A command in the table of all. */
+export interface CommandEntry {
+  readonly name: string;
+  /** The question that it answers. */
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
 const modeHelp: Record<Exclude<Mode, 'text'>, string> = {
   json: 'one JSON document; unknown is null, sizes are bytes',
   ndjson: 'a JSON document a line, as it happens',
@@ -44,7 +52,7 @@ interface CommonOptions {
   json?: boolean;
   ndjson?: boolean;
   plain?: boolean;
-  color: ColorChoice;
+  color?: ColorChoice;
   ascii?: boolean;
   quiet?: boolean;
   verbose?: boolean;
@@ -56,7 +64,7 @@ function colorChoice(text: string): ColorChoice {
 }
 
 /** Adds what is alike in all commands, and the examples to the help. */
-export function addCommon(command: Command, module: CommandModule): void {
+function addCommon(command: Command, module: CommandModule): void {
   for (const mode of module.modes ?? []) {
     const others = (module.modes ?? []).filter((other) => other !== mode);
     command.addOption(new Option(`--${mode}`, modeHelp[mode]).conflicts(others));
@@ -68,10 +76,18 @@ export function addCommon(command: Command, module: CommandModule): void {
     )
     .option('-q, --quiet', 'no hints and no remarks, only errors')
     .option('-v, --verbose', 'say more on stderr');
-  command.helpOption('-h, --help', 'this text');
+  command.helpOption('-h, --help', 'this text').configureHelp({ helpWidth: 100 });
   const width = Math.max(...module.examples.map(([line]) => line.length));
   const lines = module.examples.map(([line, purpose]) => `  ${line.padEnd(width)}  ${purpose}`);
   command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+/** A command as commander knows it. */
+export function describeCommand(name: string, summary: string, module: CommandModule): Command {
+  const command = new Command(name).summary(summary);
+  module.configure(command);
+  addCommon(command, module);
+  return command.description(command.description().replaceAll('\n', ' '));
 }
 
 /** The output that the options ask for. */
@@ -94,5 +110,5 @@ export function list<T>(parse: (text: string) => T): (text: string, before?: T[]
 
 /** An option that takes one of some words. */
 export function choice(flags: string, description: string, words: readonly string[]): Option {
-  return new Option(flags, `${description}: ${words.join(', ')}`).choices(words);
+  return new Option(flags, description).choices(words);
 }

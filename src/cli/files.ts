@@ -25,7 +25,9 @@ export function operands(args: readonly string[], { files0From }: FileOptions): 
     return [...args];
   }
   if (args.length > 0) throw usage('FILEs and --files0-from do not go together');
-  return readNames(files0From).split('\0').filter((name) => name !== '');
+  return readNames(files0From)
+    .split('\0')
+    .filter((name) => name !== '');
 }
 
 function readNames(path: string): string {

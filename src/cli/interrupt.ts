@@ -43,10 +43,10 @@ export async function interruptible(
 }
 
 /** Waits so many seconds, or until the signal comes. */
-export async function pause(seconds: number, signal: AbortSignal): Promise<void> {
+export async function pause(seconds: number, signal?: AbortSignal): Promise<void> {
   try {
-    await sleep(seconds * 1000, undefined, { signal });
+    await sleep(seconds * 1000, undefined, signal ? { signal } : {});
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal?.aborted) throw error;
   }
 }

@@ -7,7 +7,7 @@
  *   ndjson   a document a line, as things happen
  */
 import { type Described, describeError } from './errors.ts';
-import { type ColorChoice, type Paint, paintFor, type Style, wrap } from './format.ts';
+import { type ColorChoice, type Paint, paintFor, printable, type Style, wrap } from './format.ts';
 import { Screen } from './screen.ts';
 import { type Column, plainLines, tableLines } from './table.ts';
 
@@ -28,6 +28,10 @@ export function toJson(value: unknown, indent?: number): string {
   const replace = (_key: string, part: unknown) =>
     typeof part === 'bigint' ? `0x${part.toString(16)}` : part;
   return JSON.stringify(value, replace, indent);
+}
+
+function documentOf(command: string, body: Record<string, unknown>): Record<string, unknown> {
+  return { schema: `memmap.${command}/1`, ...body };
 }
 
 export class Output {
@@ -79,19 +83,27 @@ export class Output {
     } else if (this.mode === 'plain') this.#screen.print(plainLines(columns, rows));
   }
 
-  /** The document of the command, in JSON; in a stream the one that ends it. */
+  /** The document of the command, in JSON; in a stream one of many. */
   document(body: Record<string, unknown>, command = this.#command): void {
-    const document = { schema: `memmap.${command}/1`, ...body };
-    if (this.mode === 'json') this.#screen.print([toJson(document, 2)]);
-    if (this.mode === 'ndjson') this.#screen.print([toJson(document)]);
+    if (this.mode === 'json') this.#screen.print([toJson(documentOf(command, body), 2)]);
+    if (this.mode === 'ndjson') this.#screen.print([this.line(body, command)]);
+  }
+
+  /** A document on a line, for those who print it themselves. */
+  line(body: Record<string, unknown>, command = this.#command): string {
+    return toJson(documentOf(command, body));
   }
 
   /** What went wrong, with its cure. */
-  error(error: unknown, about?: string): Described {
+  error(error: unknown): Described {
     const described = describeError(error);
-    this.#complain('red', about, described.message);
-    if (described.hint !== null) this.hint(described.hint);
+    this.tell(described);
     return described;
+  }
+
+  tell({ message, hint }: Described): void {
+    this.#complain('red', undefined, printable(message));
+    if (hint !== null) this.hint(hint);
   }
 
   /** What should be known besides the data. */
@@ -101,7 +113,8 @@ export class Output {
 
   /** What to do next. */
   hint(message: string): void {
-    if (!this.#quiet) this.#screen.complain([`hint: ${message}`]);
+    const isDone = process.geteuid?.() === 0 && /^run as root\b/.test(message);
+    if (!this.#quiet && !isDone) this.#screen.complain([`hint: ${message}`]);
   }
 
   /** A remark for those who asked for more. */

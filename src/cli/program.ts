@@ -3,8 +3,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { addCommon, type CommandModule, type Invocation, outputOf } from './command.ts';
-import { type CommandEntry, commands } from './commands/index.ts';
+import {
+  type CommandEntry,
+  type CommandModule,
+  describeCommand,
+  type Invocation,
+  outputOf,
+} from './command.ts';
+import { commands } from './commands/index.ts';
 import { describeError, exitCodeFor } from './errors.ts';
 import { Exit } from './exit.ts';
 import type { Output } from './output.ts';
@@ -30,7 +36,8 @@ function version(): string {
 
 function makeProgram(): Command {
   return new Command('memmap')
-    .description(about)
+    .description(about.replaceAll('\n', ' '))
+    .configureHelp({ helpWidth: 100, subcommandTerm: (command) => command.name() })
     .usage('COMMAND [options]')
     .version(version(), '-V, --version', 'the version')
     .helpOption('-h, --help', 'this text')
@@ -55,15 +62,6 @@ function fillBare(args: string[], bare: Readonly<Record<string, string>>): strin
   });
 }
 
-/** The options that commander knows for a command, without the command running. */
-export function describeCommand({ name, summary }: CommandEntry, module: CommandModule): Command {
-  const command = new Command(name).summary(summary);
-  module.configure(command);
-  addCommon(command, module);
-  if (command.description() === '') command.description(summary);
-  return command;
-}
-
 type Run = () => Promise<number>;
 
 /** What a command line asks for, once commander has read it. */
@@ -73,7 +71,7 @@ interface Request {
 }
 
 function add(program: Command, entry: CommandEntry, module: CommandModule, request: Request): void {
-  const command = describeCommand(entry, module);
+  const command = describeCommand(entry.name, entry.summary, module);
   command.action(() => {
     const options = command.opts();
     const out = outputOf(entry.name, options);

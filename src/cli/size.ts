@@ -91,7 +91,10 @@ export function parseAddress(text: string): bigint | null {
 }
 
 /** What options of both kinds cut from a file; what lies behind its end is left out. */
-export function clip(range: ByteRange | undefined, size: number): { offset: number; length: number } {
+export function clip(
+  range: ByteRange | undefined,
+  size: number,
+): { offset: number; length: number } {
   const offset = Math.min(range?.offset ?? 0, size);
   return { offset, length: Math.min(range?.length ?? Number.POSITIVE_INFINITY, size - offset) };
 }

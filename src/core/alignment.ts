@@ -24,7 +24,7 @@ export function pagesAround(span: Span, { lead, page }: Paged): number {
 export function checkWholePages({ offset, length }: Span, paged: Paged): void {
   const { lead, page } = paged;
   const end = offset + length;
-  const isStart = offset === 0 || isAligned(lead + offset, page);
+  const isStart = offset === 0 || offset === paged.length || isAligned(lead + offset, page);
   const isEnd = end === paged.length || isAligned(lead + end, page);
   if (isStart && isEnd) return;
   const first = Math.max(0, roundDown(lead + offset, page) - lead);

@@ -22,6 +22,9 @@ export function isReadOnly(origin: Origin, objectKind: number): boolean {
   return origin.access === 'read' && objectKinds[objectKind] !== 'anonymous memory';
 }
 
+/** What the engine answers when the memory that is not the mapping's ended a copy. */
+const otherSide = faultCodes.length + 1;
+
 /** Copies and returns how many bytes; throws when there was not one, and says why. */
 export function copyBytes(
   mapping: object,
@@ -31,7 +34,16 @@ export function copyBytes(
   origin: Origin,
 ): number {
   const copied = native[verb](mapping, position, bytes);
-  const kind = faultCodes[native.facts[Fact.kind] as number];
+  const answer = native.facts[Fact.kind] as number;
+  if (copied === 0 && answer === otherSide) {
+    const argument = verb === 'read' ? 'target' : 'source';
+    const message = `Cannot ${verb} ${origin.name}: the memory of the ${argument} cannot be touched`;
+    throw new MemmapError('EFAULT', `${message} (EFAULT)`, {
+      errno: -14,
+      hint: 'it is part of another mapping: check() that one',
+    });
+  }
+  const kind = faultCodes[answer];
   if (copied > 0 || kind === undefined || kind === 'ERR_MEMMAP_TRUNCATED') return copied;
   if (kind === 'ERR_MEMMAP_READ_ONLY') throw readOnly(origin);
   const isDisk = kind === 'ERR_MEMMAP_IO';

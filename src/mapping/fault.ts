@@ -70,7 +70,32 @@ function join(path: string | null, records: FaultRecord[]): FaultError | undefin
 
 /** Collects what waits for a mapping. */
 export function takeFaults(source: FaultSource): FaultError | undefined {
-  return join(source.path, native.collect(source));
+  const error = join(source.path, native.collect(source));
+  if (error) for (const see of witnesses.get(source) ?? []) see(error, true);
+  return error;
+}
+
+/** Told of every fault of a mapping that is taken, and of those that are to be delivered by it. */
+export type Witness = (error: FaultError, isTaken: boolean) => void;
+
+const witnesses = new Map<FaultSource, Set<Witness>>();
+
+/**
+ * For work off the event loop that touches the mapping: until the returned function is called, its
+ * faults go to the witness instead of the event.
+ */
+export function witnessFaults(source: FaultSource, witness: Witness): () => void {
+  const present = witnesses.get(source) ?? new Set();
+  witnesses.set(source, present.add(witness));
+  return () => {
+    present.delete(witness);
+    if (present.size === 0) witnesses.delete(source);
+  };
+}
+
+/** The error for bytes that are zeros because the file was cut inside their page. */
+export function cutFault(source: FaultSource, fileBytes: number, address: bigint): FaultError {
+  return describe(source.path, [0, 0, 0, address, fileBytes, process.pid, 1, 0]);
 }
 
 /** What mappings met that were collected before they were told: nobody can listen to them. */
@@ -90,8 +115,13 @@ function deliver(source: FaultSource, error: FaultError): void {
   else throw error;
 }
 
-/** Hands a fault to the event on the next turn of the event loop. */
+/** Hands a fault to who witnesses them, else to the event on the next turn of the event loop. */
 export function deliverLater(source: FaultSource, error: FaultError): void {
+  const seeing = witnesses.get(source);
+  if (seeing) {
+    for (const see of seeing) see(error, false);
+    return;
+  }
   waiting.add(error);
   // A throw here is an uncaught exception, as for an 'error' event that nobody listens to.
   process.nextTick(deliver, source, error);
@@ -118,7 +148,13 @@ function tellAtExit(): void {
       process.stderr.write(`memmap: undelivered fault: ${other.code}: ${other.message}\n`);
     }
   }
+  waiting.clear();
   if (undelivered.length > 0 && !process.exitCode) process.exitCode = 1;
+}
+
+function lookLast(): void {
+  process.off('exit', tellAtExit);
+  process.on('exit', tellAtExit);
 }
 
 let isWatching = false;
@@ -130,6 +166,10 @@ export function watchFaults(): void {
     isWatching = true;
     native.watch(deliverAll);
     process.on('exit', tellAtExit);
+    // Listeners that come later may fault as well: look again after them.
+    process.on('newListener', (event, listener) => {
+      if (event === 'exit' && listener !== tellAtExit) process.nextTick(lookLast);
+    });
   }
   if (!isWarned && native.handlersLost()) {
     isWarned = true;

@@ -81,15 +81,17 @@ const cloneGuard = {
 
 /** Refuses a promise: what is guarded would have ended before the work has. */
 function refuseThenable(value: unknown): void {
-  if (typeof value === 'object' && value !== null && 'then' in value) {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  if (isObject && typeof (value as { then?: unknown }).then === 'function') {
     throw invalidArgument('fn', 'a synchronous function, which returns no promise', value);
   }
 }
 
-/** Keeps what fn threw, with the fault as its cause where it has none. */
-function withCause(error: unknown, fault: FaultError | undefined): unknown {
-  if (fault && error instanceof Error && error.cause === undefined) error.cause = fault;
-  return error;
+/** Makes a fault the cause of what fn threw; false where that cannot have one. */
+function becomesCause(error: unknown, fault: FaultError): boolean {
+  if (!(error instanceof Error) || 'cause' in error || !Object.isExtensible(error)) return false;
+  const property = { value: fault, configurable: true, writable: true };
+  return Reflect.defineProperty(error, 'cause', property);
 }
 
 /**
@@ -698,7 +700,9 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
       result = fn(this);
       refuseThenable(result);
     } catch (error) {
-      throw withCause(error, this.#endGuard());
+      const fault = this.#endGuard();
+      if (fault && !becomesCause(error, fault)) deliverLater(this, fault);
+      throw error;
     }
     const fault = this.#endGuard();
     if (fault) throw fault;

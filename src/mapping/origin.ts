@@ -39,6 +39,10 @@ export function requested(request: Request): Origin {
     shared,
     begin(mapping) {
       if (shared) checkShared('options.length', Math.max(length, capacity));
+      if (shared && address !== 0n && !native.hasSharedBuffers) {
+        const hint = 'use Node 22 or later, or leave the address to the system';
+        throw unsupported(`share ${name} at an address`, 'this runtime chooses it', { hint });
+      }
       const number = accessNumber(access);
       let refusal: number;
       try {

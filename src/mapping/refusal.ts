@@ -2,7 +2,7 @@
  * What the system refused, said so that it can be cured: an error of the library for each errno
  * of each system call, with the limit that was met and the way out.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { Fact, type NativeFailure, native, objectKinds, Refusal } from '../binding/native.ts';
 import { type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
@@ -45,6 +45,8 @@ const states: Record<string, string> = {
   ETXTBSY: 'the file is being executed',
 };
 
+const mapsPiece = new Uint8Array(1 << 14);
+
 function readNumber(path: string): number | undefined {
   try {
     return Number(readFileSync(path, 'utf8').trim().split(/\s+/)[0]);
@@ -66,12 +68,21 @@ export function processLimit(name: string): number | undefined {
   }
 }
 
+/** Counted piece by piece: when mappings have run out, there is no memory for large strings. */
 function countMappings(): number {
+  const piece = mapsPiece;
+  let lines = 0;
   try {
-    return readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1;
+    const fd = openSync('/proc/self/maps', 'r');
+    for (let got = 1; got > 0; ) {
+      got = readSync(fd, piece, 0, piece.length, null);
+      for (let i = 0; i < got; i++) if (piece[i] === 10) lines++;
+    }
+    closeSync(fd);
   } catch {
-    return 0;
+    return lines;
   }
+  return lines;
 }
 
 function lockHint(): string {
@@ -125,6 +136,9 @@ function cure(code: string, syscall: string, context: Context): string | undefin
     case 'EBADF':
       return 'the descriptor was closed, or belongs to another process; map() keeps one of its own';
     case 'EBUSY':
+      if (syscall === 'mremap') {
+        return 'work on the mapping is in flight: await it, or map with a capacity';
+      }
       return 'a locked range cannot be invalidated: unlock() it first';
     case 'EEXIST':
       return 'choose an address that is free (see /proc/self/maps), or leave the choice to the system';
@@ -267,12 +281,12 @@ export function refusedResize(
       ? "a 'copy' mapping has no file to grow"
       : host
         ? 'it lies in a WebAssembly.Memory'
-        : 'it is a device, or shared without a capacity',
+        : 'it is a device, of reserved huge pages, or shared without a capacity',
     {
       path: path ?? undefined,
       hint: isFixed
         ? 'close it and map the file again with another length'
-        : 'map with a capacity: shared memory cannot move',
+        : 'map with a capacity: this memory cannot move',
     },
   );
 }

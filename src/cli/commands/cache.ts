@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { type FileResidency, type Holders, holders } from '../../inspect/index.ts';
 import { legend } from '../bar.ts';
 import { type CommandModule, choice, type Invocation } from '../command.ts';
-import { type Described, exitCodeFor } from '../errors.ts';
+import { type Described, describeError, exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { expand, operands } from '../files.ts';
 import { formatPercent, printable, shortenMiddle } from '../format.ts';
@@ -75,7 +75,11 @@ A file whose owner is somebody else, and that you may not write, is '?': the ker
     .option('--holders', 'which processes map the file')
     .option('--top <n>', 'only the files with most in memory', parsePositive)
     .option('-r, --recursive', 'enter directories in directories')
-    .option('--watch [=seconds]', 'again and again, until Ctrl-C', parseSeconds)
+    .option(
+      '--watch [seconds]',
+      'again each second, or as --watch=5 says, until Ctrl-C',
+      parseSeconds,
+    )
     .option('--require <percent>', 'exit 1 when less of all is in memory', parsePercent)
     .addOption(choice('--source <call>', 'the system call that answers', ['cachestat', 'mincore']))
     .option('--files0-from <file>', 'names of files between zero bytes; - is stdin');
@@ -96,9 +100,7 @@ function look(path: string, options: CacheOptions, cells: number): Looked {
 function failed(path: string, error: unknown): Looked {
   const exitCode = exitCodeFor(error);
   if (exitCode === null) throw error;
-  const { code, message, hint } = error as Error & { code: string; hint?: string };
-  const described = { code: code ?? null, message, hint: hint ?? null };
-  return { path, file: null, holders: null, error: described, exitCode };
+  return { path, file: null, holders: null, error: describeError(error), exitCode };
 }
 
 /** The sum over files; a file that has several names counts once. */
@@ -198,7 +200,10 @@ function showHolders({ path, holders: found }: Looked, out: Output): void {
   const rows = found.holders.flatMap((holder) =>
     holder.mappings.map((mapping) => ({ holder, mapping })),
   );
-  out.text('', `${printable(path)} is mapped by ${rows.length === 0 ? 'nobody that can be seen' : ''}`);
+  out.text(
+    '',
+    `${printable(path)} is mapped by ${rows.length === 0 ? 'nobody that can be seen' : ''}`,
+  );
   if (out.mode !== 'text') return;
   out.table(
     [
@@ -226,7 +231,7 @@ function showHolders({ path, holders: found }: Looked, out: Output): void {
 function tellUnknown(all: readonly Looked[], out: Output): void {
   const hints = new Set<string>();
   for (const { path, file, error } of all) {
-    if (error) out.error(Object.assign(new Error(error.message), error));
+    if (error) out.tell(error);
     if (file?.cached !== null) continue;
     const [gap] = file.unknown;
     out.warn(gap?.why ?? 'the kernel does not tell', printable(path));
@@ -335,7 +340,10 @@ function watch(files: readonly string[], options: CacheOptions, out: Output): Pr
       await pause(options.watch as number, signal);
     }
     const before = size(first?.cachedBytes ?? null);
-    out.text('', `${rounds} looks: ${before} in memory at first, ${size(last[1].cachedBytes)} at last`);
+    out.text(
+      '',
+      `${rounds} looks: ${before} in memory at first, ${size(last[1].cachedBytes)} at last`,
+    );
     if (out.mode === 'json') out.document({ rounds, ...document(...last, options) });
     return exitCode(...last, options);
   });

@@ -2,14 +2,7 @@
  * The commands: their names, what they are for, and where they are. A module is loaded when its
  * command is called; `--help` and `completion` load all.
  */
-import type { CommandModule } from '../command.ts';
-
-export interface CommandEntry {
-  readonly name: string;
-  /** The question that it answers. */
-  readonly summary: string;
-  load(): Promise<CommandModule>;
-}
+import type { CommandEntry } from '../command.ts';
 
 export const commands: readonly CommandEntry[] = [
   {
@@ -90,6 +83,6 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'completion',
     summary: 'completion for bash, zsh or fish',
-    load: async () => (await import('./completion.ts')).completion,
+    load: async () => (await import('./completion.ts')).completionOf(commands),
   },
 ];

@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { anonymous, type Mapping, map } from '../../../index.ts';
-import type { Chapter, Tour } from '../chapter.ts';
 import { describeError } from '../../errors.ts';
+import type { Chapter, Tour } from '../chapter.ts';
 import { memoryOf } from '../system.ts';
 
 export const protection: Chapter = {

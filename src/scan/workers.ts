@@ -1,0 +1,153 @@
+/**
+ * The worker threads of mapParallel, which are kept from one call to the next.
+ *
+ * A worker that waits for a call is not referenced, so that it does not keep the process alive. One
+ * that failed, or was in a call that failed or was aborted, is ended: its code may be anywhere.
+ */
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { invalidArgument, MemmapError } from '../core/errors.ts';
+import { type FromWorker, putTogether, type ToWorker } from './worker-message.ts';
+
+export interface Slice {
+  readonly index: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface Job {
+  readonly url: string;
+  readonly argument: unknown;
+  readonly fd: number;
+  readonly path: string | null;
+  readonly slices: readonly Slice[];
+  readonly signal: AbortSignal | undefined;
+}
+
+const entry = new URL('./parallel-worker.js', import.meta.url);
+const idle: Worker[] = [];
+
+/**
+ * Workers inherit the options of the process, but for one that Node.js refuses with a file:
+ * --input-type, which comes with --eval. A list of our own must not hold options of V8.
+ */
+function workerOptions(): WorkerOptions {
+  const isEval = process.execArgv.some((option) => option.startsWith('--input-type'));
+  return isEval ? { execArgv: [] } : {};
+}
+
+function startWorker(): Worker {
+  const worker = new Worker(entry, workerOptions());
+  worker.unref();
+  const forget = () => {
+    const at = idle.indexOf(worker);
+    if (at >= 0) idle.splice(at, 1);
+  };
+  worker.once('exit', forget);
+  worker.once('error', forget);
+  return worker;
+}
+
+/** Takes workers that wait, and starts those that are missing. */
+export function takeWorkers(count: number): Team {
+  const workers = idle.splice(0, count);
+  while (workers.length < count) workers.push(startWorker());
+  return new Team(workers);
+}
+
+function failure(slice: Slice, job: Job, state: string, cause: unknown): MemmapError {
+  const { index, offset, length } = slice;
+  const what = `slice ${index} of ${job.path ?? 'the file'} (${length} bytes from ${offset})`;
+  return new MemmapError('ERR_MEMMAP_WORKER', `Cannot map ${what}: ${state}`, {
+    path: job.path ?? undefined,
+    cause,
+  });
+}
+
+/** The workers of one call. */
+class Team {
+  readonly #workers: Worker[];
+
+  constructor(workers: Worker[]) {
+    this.#workers = workers;
+  }
+
+  /** Hands the slices out one by one; the results come in the order of the slices. */
+  async run(job: Job, onSlice: (slice: Slice) => void): Promise<unknown[]> {
+    try {
+      const results = await this.#share(job, onSlice);
+      for (const worker of this.#workers) worker.unref();
+      idle.push(...this.#workers);
+      return results;
+    } catch (error) {
+      await Promise.all(this.#workers.map((worker) => worker.terminate()));
+      throw error;
+    }
+  }
+
+  #share(job: Job, onSlice: (slice: Slice) => void): Promise<unknown[]> {
+    const { slices, signal, url, argument, fd, path } = job;
+    const results = new Array<unknown>(slices.length);
+    let next = 0;
+    let left = slices.length;
+    const endings: (() => void)[] = [];
+    const shared = new Promise<unknown[]>((resolve, reject) => {
+      const abort = () => reject(signal?.reason);
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', abort, { once: true });
+      endings.push(() => signal?.removeEventListener('abort', abort));
+      const serve = (worker: Worker) => {
+        let slice: Slice | undefined;
+        const give = () => {
+          slice = slices[next++];
+          if (!slice) return;
+          worker.postMessage({ kind: 'slice', ...slice } satisfies ToWorker);
+        };
+        const take = (message: FromWorker) => {
+          const given = slices[message.index] as Slice;
+          if (message.kind === 'failure') {
+            const { state, error, details } = message;
+            const cause = details ? putTogether(details) : error;
+            reject(details?.name === 'FaultError' ? cause : failure(given, job, state, cause));
+            return;
+          }
+          results[message.index] = message.result;
+          try {
+            onSlice(given);
+          } catch (error) {
+            reject(error);
+          }
+          if (--left === 0) resolve(results);
+          else give();
+        };
+        const lost = (state: string, cause?: unknown) =>
+          reject(failure(slice ?? (slices[0] as Slice), job, state, cause));
+        const died = (error: unknown) => lost(`its worker died: ${messageOf(error)}`, error);
+        const ended = (code: number) => lost(`its worker ended with exit code ${code}`);
+        const torn = (error: unknown) =>
+          lost(`the answer cannot be read: ${messageOf(error)}`, error);
+        worker.on('message', take).on('error', died).on('exit', ended).on('messageerror', torn);
+        endings.push(() => {
+          worker.off('message', take).off('error', died).off('exit', ended);
+          worker.off('messageerror', torn);
+        });
+        worker.ref();
+        try {
+          worker.postMessage({ kind: 'begin', url, argument, fd, path } satisfies ToWorker);
+        } catch (cause) {
+          const error = invalidArgument('options.argument', 'what can be cloned', argument);
+          error.cause = cause;
+          throw error;
+        }
+        give();
+      };
+      for (const worker of this.#workers) serve(worker);
+    });
+    return shared.finally(() => {
+      for (const end of endings) end();
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
