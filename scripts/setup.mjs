@@ -26,7 +26,9 @@ export function install() {
     const installed = join(root, 'node_modules/.package-lock.json');
     if (modified(installed) >= modified(lock)) return;
     progress('installing dependencies');
-    npm([existsSync(lock) ? 'ci' : 'install', '--no-audit', '--no-fund']);
+    // No install scripts: of stringzilla only the headers are wanted.
+    const options = ['--ignore-scripts', '--no-audit', '--no-fund'];
+    npm([existsSync(lock) ? 'ci' : 'install', ...options]);
     // Without any dependency npm writes no record of the installation.
     if (existsSync(installed)) utimesSync(installed, new Date(), new Date());
   });
@@ -166,7 +168,7 @@ function modified(path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-function npm(args) {
+export function npm(args) {
   const running = process.env.npm_execpath ?? '';
   if (running.endsWith('npm-cli.js')) runNode([running, ...args]);
   else run('npm', args);
