@@ -1,5 +1,5 @@
 // Builds the addon from native/. Stands alone: it is part of the package, for systems without a
-// prebuilt addon (`npm install node-gyp && node node_modules/memmap/scripts/build-native.mjs`).
+// prebuilt addon (`npm install node-gyp stringzilla@4.2.3 && node node_modules/memmap/scripts/build-native.mjs`).
 //
 //   build-native.mjs             node-gyp, then prebuilds/<platform>-<arch>/memmap.node
 //   build-native.mjs --sanitize  address and undefined-behaviour sanitizers, build/sanitize/
@@ -99,10 +99,10 @@ export async function compileStrictly() {
   process.stdout.write(`${files.length} C files compile without warnings\n`);
 }
 
-const defines = ['-D_GNU_SOURCE', '-DNAPI_VERSION=8'];
+export const defines = ['-D_GNU_SOURCE', '-DNAPI_VERSION=8'];
 
 /** The C sources and include flags that binding.gyp gives for this system. */
-function readTarget() {
+export function readTarget() {
   const [target] = parseGyp(readFileSync(join(native, 'binding.gyp'), 'utf8')).targets;
   const sources = listFor(target, 'sources', system).map((source) => join(native, source));
   const own = [join(native, 'include'), native];

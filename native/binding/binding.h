@@ -149,9 +149,31 @@ napi_value binding_protect(napi_env env, napi_callback_info info);
 napi_value binding_protection(napi_env env, napi_callback_info info);
 
 /* work.c */
+/* A piece of work and its way back; `work` first, and the task first in whatever embeds it. Made
+ * by malloc. */
+struct task {
+  memmap_work work;
+  struct environment *environment;
+  napi_ref callback; /* used on the environment's thread only */
+  napi_ref mapping;  /* strong: what is worked on is not collected */
+  struct ticket *ticket; /* what binding_cancel takes */
+  napi_ref ticket_object;
+  _Atomic(bool) has_progress_waiting;
+  bool has_progress;
+  napi_value (*answer)(napi_env env, struct task *task); /* NULL: there is none */
+  void (*drop)(struct task *task);                       /* frees what the task owns; or NULL */
+};
+void task_free(struct task *task);
+/* Starts the work by `start`; gives what binding_cancel takes. On failure the task is freed. */
+napi_value task_start(const struct call *call, struct task *task, napi_value callback,
+                      int (*start)(struct task *task));
 napi_value binding_start(napi_env env, napi_callback_info info);
 napi_value binding_cancel(napi_env env, napi_callback_info info);
 int work_environment_start(struct environment *environment);
+
+/* scan.c */
+napi_value binding_scan(napi_env env, napi_callback_info info);
+napi_value binding_scan_start(napi_env env, napi_callback_info info);
 
 /* fault.c */
 napi_value binding_watch(napi_env env, napi_callback_info info);

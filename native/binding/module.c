@@ -30,6 +30,8 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"protection", binding_protection},
   {"start", binding_start},
   {"cancel", binding_cancel},
+  {"scan", binding_scan},
+  {"scanStart", binding_scan_start},
   {"watch", binding_watch},
   {"guard", binding_guard},
   {"hasFaults", binding_has_faults},

@@ -28,7 +28,7 @@
 /* Far above what any case needs; only what hangs is killed. */
 enum { CHECK_SECONDS = 60, CHECK_SKIPPED = 77 };
 
-/* -- assertions --------------------------------------------------------------------------------- */
+/* -- assertions -------------------------------------------------------------------------------- */
 
 #define CHECK(expression) ((expression) ? (void)0 : check_failed(__FILE__, __LINE__, #expression))
 #define CHECK_EQUAL(actual, expected) \
@@ -58,7 +58,7 @@ _Noreturn static inline void check_skip(const char *reason) {
   _exit(CHECK_SKIPPED);
 }
 
-/* -- chance ------------------------------------------------------------------------------------- */
+/* -- chance ------------------------------------------------------------------------------------ */
 
 /* Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016:
  * xorshift64*. Threads have a state each. */
@@ -78,7 +78,7 @@ static inline uint64_t random_below(uint64_t limit) {
 /* Never 0, which xorshift cannot leave. */
 static inline uint64_t random_seed(void) { return random_from(&check_state) | 1; }
 
-/* -- children ----------------------------------------------------------------------------------- */
+/* -- children ---------------------------------------------------------------------------------- */
 
 static volatile pid_t check_child;
 
@@ -106,7 +106,7 @@ static inline int in_child(void (*run)(void)) {
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* -- cases -------------------------------------------------------------------------------------- */
+/* -- cases ------------------------------------------------------------------------------------- */
 
 struct check_case {
   const char *name;

@@ -2,35 +2,16 @@
  * fault.test.c - every row of the table at the head of core/fault.c: what a page shows before and
  * after it was put back, what was counted, and that nothing else has changed.
  */
-#include <sys/mman.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 
 #include "mapping.h"
 
 enum { PAGES = 8, JUNK = 0xee };
 
-/* The first byte of a page. */
-static uintptr_t page_at(const struct mapping *mapping, size_t page) {
-  return mapping->at + pages(page);
-}
-static uint8_t content_of(size_t page) { return content_at(pages(page)); }
-
 static struct mapping map_content(int *fd, enum memmap_access access) {
   *fd = make_file(pages(PAGES));
   return map_file(*fd, access);
-}
-
-static void protect(const struct mapping *mapping, size_t first, size_t end,
-                    enum memmap_access protection) {
-  CHECK_EQUAL(memmap_protect(mapping->region, pages(first), pages(end - first), protection), 0);
-}
-
-static void check_rights(const struct mapping *mapping, size_t first, size_t end,
-                         enum memmap_access rights) {
-  for (size_t page = first; page < end; page++) {
-    uint64_t stop;
-    CHECK_EQUAL(rights_at(mapping, pages(page)), rights);
-    CHECK_EQUAL(memmap_protection(mapping->region, pages(page), &stop), rights);
-  }
 }
 
 static void check_pages(const struct mapping *mapping, size_t first, size_t end) {
@@ -41,10 +22,12 @@ static void check_pages(const struct mapping *mapping, size_t first, size_t end)
 }
 
 static void check_file(int fd) {
-  for (size_t page = 0; page < PAGES; page++) CHECK_EQUAL(file_byte(fd, pages(page)), content_of(page));
+  for (size_t page = 0; page < PAGES; page++) {
+    CHECK_EQUAL(file_byte(fd, pages(page)), content_of(page));
+  }
 }
 
-/* -- behind the end of the object --------------------------------------------------------------- */
+/* -- behind the end of the object -------------------------------------------------------------- */
 
 static void truncated(void) {
   int fd;
@@ -161,7 +144,7 @@ static void check_cut_while_patched(enum memmap_access access) {
 static void cut_while_patched(void) { check_cut_while_patched(MEMMAP_READ); }
 static void cut_while_patched_copy(void) { check_cut_while_patched(MEMMAP_COPY); }
 
-/* -- stores to read-only pages -------------------------------------------------------------------- */
+/* -- stores to read-only pages ----------------------------------------------------------------- */
 
 /* Pages [2, 6) are read-only; a store to page 3 and one to its neighbour. */
 static void check_read_only(const struct mapping *mapping, int fd) {
@@ -246,7 +229,7 @@ static void read_only_memory_without_proc(void) {
   _exit(0); /* the search for leaks needs ptrace, which this process has given up */
 }
 
-/* -- no access ------------------------------------------------------------------------------------- */
+/* -- no access --------------------------------------------------------------------------------- */
 
 /* Pages [2, 6) have no access; they held their content. */
 static void check_no_access(const struct mapping *mapping, int fd) {
@@ -315,7 +298,7 @@ static void no_access_in_pieces(void) {
   }
 }
 
-/* -- reservations ----------------------------------------------------------------------------------- */
+/* -- reservations ------------------------------------------------------------------------------ */
 
 static void closed_reservation(void) {
   int fd;
@@ -358,7 +341,7 @@ static void behind_the_length(void) {
   CHECK_EQUAL(look_at(fd).st_size, pages(5));
 }
 
-/* -- objects that fail ------------------------------------------------------------------------------- */
+/* -- objects that fail ------------------------------------------------------------------------- */
 
 static void disk_full(void) {
   enum { HOLES = 200 };
@@ -393,6 +376,44 @@ static void disk_full(void) {
   CHECK(file_byte(fd, pages(5)) == JUNK && file_byte(fd, pages(5) + 3) == 0);
 }
 
+/* A block device over a file, which is gone when its last descriptor is. */
+static int make_block_device(int fd) {
+  char path[32];
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+  if (number < 0) check_skip("only root can make a block device");
+  snprintf(path, sizeof(path), "/dev/loop%d", number);
+  int device = open(path, O_RDWR | O_CLOEXEC);
+  struct loop_config config = {.fd = (uint32_t)fd, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
+  if (device < 0 || ioctl(device, LOOP_CONFIGURE, &config) != 0) {
+    check_skip("this kernel makes no block devices over files");
+  }
+  close(control);
+  return device;
+}
+
+/* A disk that has lost its second half. */
+static void disk_that_fails(void) {
+  enum { MANY = 1024 };
+  int fd = make_file(pages(MANY));
+  int device = make_block_device(fd);
+  struct mapping mapping = map_file(device, MEMMAP_WRITE);
+  CHECK_EQUAL(mapping.facts.object_kind, MEMMAP_OBJECT_BLOCK_DEVICE);
+  CHECK_EQUAL(mapping.facts.length_bytes, pages(MANY));
+  CHECK_EQUAL(load(page_at(&mapping, 5)), content_of(5));
+  cut(fd, pages(MANY) / 2);
+  CHECK_EQUAL(load(page_at(&mapping, MANY - 10)), 0);
+  struct memmap_fault fault = collect(&mapping, MEMMAP_FAULT_IO, 1);
+  CHECK(fault.address == page_at(&mapping, MANY - 10) && fault.access == MEMMAP_READ);
+  uint8_t byte = 77;
+  struct memmap_copied copied = memmap_read(mapping.region, pages(MANY - 10), &byte, 1);
+  CHECK(copied.bytes == 0 && copied.fault == MEMMAP_FAULT_IO && byte == 77);
+  CHECK_EQUAL(load(page_at(&mapping, 5)), content_of(5));
+  CHECK_EQUAL(count_maps_of(&mapping), 1);
+  unmap(&mapping);
+  close(device);
+}
+
 /* Huge pages of which the system has none: the mapping is there, its pages are not. */
 static void no_huge_pages(void) {
   struct memmap_request request = {
@@ -400,10 +421,9 @@ static void no_huge_pages(void) {
     .flags = MEMMAP_NORESERVE,
   };
   struct mapping mapping;
-  if (memmap_map(&request, &mapping.region, &mapping.facts) != 0) {
+  if (try_map(request, &mapping) != 0) {
     check_skip("no huge pages in this kernel");
   }
-  mapping.at = (uintptr_t)mapping.facts.address;
   CHECK_EQUAL(mapping.facts.page_bytes, 2 << 20);
   store(mapping.at + 4096, JUNK);
   CHECK_EQUAL(load(mapping.at + 4096), JUNK);
@@ -429,134 +449,6 @@ static void guards(void) {
   CHECK(!memmap_has_faults(mapping.region, true));
 }
 
-/* -- many faults ------------------------------------------------------------------------------------- */
-
-/* Stores to every second page, again and again. Returns how many mappings the range then is. */
-static size_t check_stride(const struct mapping *mapping, uint64_t bytes) {
-  size_t maps = count_all_maps();
-  for (uint64_t at = 0; at < bytes; at += pages(2)) store(mapping->at + at, JUNK);
-  CHECK(count_all_maps() < maps + 200);
-  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
-  CHECK_EQUAL(memmap_collect(mapping->region, faults), 1);
-  CHECK(faults[MEMMAP_FAULT_READ_ONLY].count <= 40); /* 2 log2 of 2^18 pages, and some */
-  for (uint64_t at = 0; at < bytes; at += pages(1000)) CHECK_EQUAL(load(mapping->at + at), 0);
-  collect_nothing(mapping);
-  return count_maps_of(mapping);
-}
-
-static void stride_over_a_gigabyte(void) {
-  const uint64_t bytes = (uint64_t)1 << 30;
-  int fd = make_file(0);
-  cut(fd, bytes);
-  struct mapping mapping = map_file(fd, MEMMAP_READ);
-  CHECK_EQUAL(check_stride(&mapping, bytes), 1);
-  CHECK_EQUAL(look_at(fd).st_blocks, 0);
-}
-
-/* Memory that was never touched gets its anon_vma in pieces, and the kernel does not merge what
- * has different ones; it must not become more each time. */
-static void stride_over_memory(void) {
-  const uint64_t bytes = 64 << 20;
-  struct mapping mapping = map_memory(bytes, 0);
-  protect(&mapping, 0, bytes / pages(1), MEMMAP_READ);
-  size_t maps = check_stride(&mapping, bytes);
-  CHECK(maps < 10);
-  for (int round = 0; round < 3; round++) CHECK(check_stride(&mapping, bytes) <= maps);
-}
-
-/* "In any order": every page of 4096, scattered, for every kind of replacement. */
-static void any_order(void) {
-  enum { MANY = 4096 };
-  for (int round = 0; round < 4; round++) {
-    struct mapping mapping = map_memory(pages(MANY), round % 2 ? MEMMAP_SHARED_OBJECT : 0);
-    for (size_t page = 0; page < MANY; page++) store(page_at(&mapping, page), content_of(page));
-    protect(&mapping, 0, MANY, round / 2 ? MEMMAP_NONE : MEMMAP_READ);
-    for (int i = 0; i < 3 * MANY; i++) store(page_at(&mapping, random_below(MANY)), JUNK);
-    struct memmap_fault faults[MEMMAP_FAULT_KINDS];
-    CHECK_EQUAL(memmap_collect(mapping.region, faults), 1);
-    CHECK(faults[round / 2 ? MEMMAP_FAULT_NO_ACCESS : MEMMAP_FAULT_READ_ONLY].count <= 40);
-    CHECK_EQUAL(count_maps_of(&mapping), 1);
-    check_rights(&mapping, 0, 3, round / 2 ? MEMMAP_NONE : MEMMAP_READ);
-    protect(&mapping, 0, MANY, MEMMAP_READ);
-    for (size_t page = 0; page < MANY; page++) {
-      CHECK_EQUAL(load(page_at(&mapping, page)), content_of(page));
-    }
-    unmap(&mapping);
-  }
-}
-
-/* The kernel refuses more mappings: whatever it takes, the process lives, and later all is well. */
-static void check_limit_of_mappings(size_t left, struct mapping mapping, bool is_private) {
-  const size_t most = 3000000;
-  uint8_t *others = mmap(NULL, pages(most), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  size_t made = 0;
-  while (made < most && mprotect(others + pages(made), pages(1), PROT_READ) == 0) made += 2;
-  if (made == most) check_skip("vm.max_map_count is very high");
-  for (size_t i = 0; i < left; i++) munmap(others + pages(2 * i), pages(2));
-  for (size_t page = 2; page < 6; page++) {
-    if (page >= 4) load(page_at(&mapping, page));
-    store(page_at(&mapping, page), JUNK);
-  }
-  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
-  CHECK(memmap_collect(mapping.region, faults) > 0);
-  munmap(others, pages(most));
-  memmap_collect(mapping.region, faults);
-  check_rights(&mapping, 0, 2, MEMMAP_WRITE);
-  check_rights(&mapping, 2, 4, MEMMAP_READ);
-  check_rights(&mapping, 4, 6, MEMMAP_NONE);
-  protect(&mapping, 4, 6, MEMMAP_READ);
-  for (size_t page = 0; page < PAGES; page++) {
-    uint8_t byte = load(page_at(&mapping, page));
-    CHECK(byte == content_of(page) || (is_private && byte == JUNK));
-  }
-  collect_nothing(&mapping);
-}
-
-static void limit_of_mappings(void) {
-  for (size_t left = 0; left < 3; left++) {
-    int fd;
-    struct mapping mappings[] = {map_content(&fd, MEMMAP_WRITE), map_filled(0)};
-    for (int i = 0; i < 2; i++) {
-      protect(&mappings[i], 2, 4, MEMMAP_READ);
-      protect(&mappings[i], 4, 6, MEMMAP_NONE);
-      check_limit_of_mappings(left, mappings[i], i == 1);
-    }
-    check_file(fd);
-  }
-}
-
-/* More runs of protections than there are places for patches: everything becomes one patch. */
-static void check_more_runs_than_patches(enum memmap_access access, bool is_cut) {
-  enum { MANY = 300 };
-  int fd = make_file(pages(MANY));
-  struct mapping mapping = map_file(fd, access);
-  for (size_t page = 0; page < MANY; page += 2) protect(&mapping, page, page + 1, MEMMAP_READ);
-  size_t maps = count_maps_of(&mapping);
-  for (size_t page = 0; page < MANY; page += 2) store(page_at(&mapping, page), JUNK);
-  if (is_cut) cut(fd, pages(1));
-  for (size_t page = 0; page < MANY; page++) load(page_at(&mapping, page));
-  if (is_cut) fill(fd, 0, pages(MANY));
-  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
-  CHECK(memmap_collect(mapping.region, faults) > 0);
-  CHECK_EQUAL(count_maps_of(&mapping), maps);
-  for (size_t page = 0; page < MANY; page++) {
-    CHECK_EQUAL(rights_at(&mapping, pages(page)), page % 2 ? MEMMAP_WRITE : MEMMAP_READ);
-    CHECK_EQUAL(file_byte(fd, pages(page)), content_of(page));
-    if (access == MEMMAP_WRITE) CHECK_EQUAL(load(page_at(&mapping, page)), content_of(page));
-  }
-  unmap(&mapping);
-  close(fd);
-}
-
-static void more_runs_than_patches(void) {
-  check_more_runs_than_patches(MEMMAP_WRITE, false);
-  check_more_runs_than_patches(MEMMAP_COPY, false);
-}
-static void more_runs_than_patches_and_cut(void) {
-  check_more_runs_than_patches(MEMMAP_WRITE, true);
-  check_more_runs_than_patches(MEMMAP_COPY, true);
-}
-
 static const struct check_case cases[] = {
   {"truncated", truncated},
   {"truncated: store, and again", truncated_store_and_again},
@@ -578,13 +470,8 @@ static const struct check_case cases[] = {
   {"closed reservation", closed_reservation},
   {"behind the length", behind_the_length},
   {"disk full", disk_full},
+  {"disk that fails", disk_that_fails},
   {"no huge pages", no_huge_pages},
   {"guards", guards},
-  {"stride over a gigabyte", stride_over_a_gigabyte},
-  {"stride over memory", stride_over_memory},
-  {"any order", any_order},
-  {"limit of mappings", limit_of_mappings},
-  {"more runs than patches", more_runs_than_patches},
-  {"more runs than patches, and cut", more_runs_than_patches_and_cut},
 };
 CHECK_MAIN(cases)

@@ -26,7 +26,7 @@ UNCHECKED static void store(uintptr_t address, uint8_t value) {
   *(volatile uint8_t *)address = value;
 }
 
-/* -- files -------------------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------------------- */
 
 static inline const char *temporary_directory(void) {
   const char *directory = getenv("TMPDIR");
@@ -86,7 +86,7 @@ static inline int make_small_tmpfs(const char *size) {
   return directory;
 }
 
-/* -- mappings ----------------------------------------------------------------------------------- */
+/* -- mappings ---------------------------------------------------------------------------------- */
 
 struct mapping {
   memmap_region *region;
@@ -94,12 +94,19 @@ struct mapping {
   uintptr_t at; /* the address of its first byte */
 };
 
+/* What memmap_map answers, without a first advice. */
+static inline int try_map(struct memmap_request request, struct mapping *mapping) {
+  request.advice = -1;
+  int result = memmap_map(&request, &mapping->region, &mapping->facts);
+  mapping->at = result == 0 ? (uintptr_t)mapping->facts.address : 0;
+  return result;
+}
+
 static inline struct mapping map(struct memmap_request request) {
   struct mapping mapping = {0};
-  int result = memmap_map(&request, &mapping.region, &mapping.facts);
+  int result = try_map(request, &mapping);
   if (result < 0) printf("    %s: %s\n", memmap_call(result), strerror(memmap_errno(result)));
   CHECK_EQUAL(result, 0);
-  mapping.at = (uintptr_t)mapping.facts.address;
   return mapping;
 }
 
@@ -157,7 +164,27 @@ static inline enum memmap_access rights_at(const struct mapping *mapping, uint64
   return memmap_write(mapping->region, offset, &byte, 1).bytes ? MEMMAP_WRITE : MEMMAP_READ;
 }
 
-/* -- what the kernel says -------------------------------------------------------------------------- */
+/* The first byte of a page. */
+static inline uintptr_t page_at(const struct mapping *mapping, size_t page) {
+  return mapping->at + pages(page);
+}
+static inline uint8_t content_of(size_t page) { return content_at(pages(page)); }
+
+static inline void protect(const struct mapping *mapping, size_t first, size_t end,
+                    enum memmap_access protection) {
+  CHECK_EQUAL(memmap_protect(mapping->region, pages(first), pages(end - first), protection), 0);
+}
+
+static inline void check_rights(const struct mapping *mapping, size_t first, size_t end,
+                         enum memmap_access rights) {
+  for (size_t page = first; page < end; page++) {
+    uint64_t stop;
+    CHECK_EQUAL(rights_at(mapping, pages(page)), rights);
+    CHECK_EQUAL(memmap_protection(mapping->region, pages(page), &stop), rights);
+  }
+}
+
+/* -- what the kernel says ---------------------------------------------------------------------- */
 
 /* The mappings of the process that touch [start, start + length). Allocates nothing: that could
  * put a mapping there. */

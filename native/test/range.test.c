@@ -13,11 +13,11 @@ enum { PAGES = 16 };
 #define SKIP_WITH_SANITIZERS() ((void)0)
 #endif
 
-/* -- protect ----------------------------------------------------------------------------------------- */
+/* -- protect ----------------------------------------------------------------------------------- */
 
 /* The rights of all pages, and where their runs end, against one right for each page. */
-static void check_rights(const struct mapping *mapping, const enum memmap_access *naive,
-                         size_t count) {
+static void check_naive_rights(const struct mapping *mapping, const enum memmap_access *naive,
+                               size_t count) {
   size_t delta = mapping->at % pages(1);
   uint64_t length = mapping->facts.length_bytes;
   for (size_t page = 0; page < count; page++) {
@@ -33,7 +33,8 @@ static void check_rights(const struct mapping *mapping, const enum memmap_access
 
 static void protect_at_random(struct mapping mapping, enum memmap_access most) {
   enum memmap_access naive[PAGES];
-  size_t delta = mapping.at % pages(1), count = (delta + mapping.facts.length_bytes - 1) / pages(1) + 1;
+  size_t delta = mapping.at % pages(1);
+  size_t count = (delta + mapping.facts.length_bytes - 1) / pages(1) + 1;
   for (size_t page = 0; page < count; page++) naive[page] = most;
   for (int step = 0; step < 300; step++) {
     size_t first = random_below(count), end = first + 1 + random_below(count - first);
@@ -43,7 +44,7 @@ static void protect_at_random(struct mapping mapping, enum memmap_access most) {
     int result = memmap_protect(mapping.region, offset, stop - offset, access);
     CHECK_EQUAL(memmap_errno(result), access > most ? EACCES : 0);
     for (size_t page = first; page < end && result == 0; page++) naive[page] = access;
-    check_rights(&mapping, naive, count);
+    check_naive_rights(&mapping, naive, count);
   }
   collect_nothing(&mapping);
   unmap(&mapping);
@@ -62,7 +63,7 @@ static void protections(void) {
   }), MEMMAP_WRITE);
 }
 
-/* -- lock -------------------------------------------------------------------------------------------- */
+/* -- lock -------------------------------------------------------------------------------------- */
 
 static size_t locked(void) { return status_bytes("VmLck"); }
 
@@ -114,9 +115,7 @@ static void a_lock_that_fails(void) {
   struct memmap_request request = {.fd = -1, .access = MEMMAP_WRITE, .flags = MEMMAP_LOCKED,
                                    .length_bytes = (int64_t)pages(PAGES)};
   size_t maps = count_all_maps();
-  memmap_region *region;
-  struct memmap_facts facts;
-  CHECK_EQUAL(memmap_errno(memmap_map(&request, &region, &facts)), ENOMEM);
+  CHECK_EQUAL(memmap_errno(try_map(request, &mapping)), ENOMEM);
   CHECK(count_all_maps() == maps && locked() == 0);
   request.length_bytes = (int64_t)pages(3);
   mapping = map(request);
@@ -199,7 +198,7 @@ static void lock_all(void) {
   CHECK_EQUAL(memmap_errno(memmap_lock_all(false, false, true)), EINVAL);
 }
 
-/* -- advise ------------------------------------------------------------------------------------------ */
+/* -- advise ------------------------------------------------------------------------------------ */
 
 /* Whether the VmFlags of /proc/self/smaps of the mapping at `address` have this flag. */
 static bool has_flag(uintptr_t address, const char *flag) {
@@ -241,6 +240,20 @@ static void advice_outlives_faults(void) {
   }
 }
 
+static void the_first_advice(void) {
+  int fd = make_file(pages(PAGES));
+  struct memmap_request request = {.fd = fd, .access = MEMMAP_READ, .length_bytes = -1,
+                                   .advice = MEMMAP_RANDOM};
+  struct mapping mapping;
+  CHECK_EQUAL(memmap_map(&request, &mapping.region, &mapping.facts), 0);
+  mapping.at = (uintptr_t)mapping.facts.address;
+  CHECK(has_flag(mapping.at, " rr") && has_flag(mapping.at + pages(PAGES) - 1, " rr"));
+  store(mapping.at, 1);
+  collect(&mapping, MEMMAP_FAULT_READ_ONLY, 1);
+  CHECK(has_flag(mapping.at, " rr"));
+  unmap(&mapping);
+}
+
 static void advice_that_discards(void) {
   int fd = make_file(pages(PAGES));
   struct mapping copy = map_file(fd, MEMMAP_COPY), memory = map_memory(pages(PAGES), 0);
@@ -260,7 +273,7 @@ static void advice_that_discards(void) {
   CHECK(memmap_advise(shared.region, pages(3), pages(1), MEMMAP_FREE) < 0);
 }
 
-/* -- residency and flush ------------------------------------------------------------------------------ */
+/* -- residency and flush ----------------------------------------------------------------------- */
 
 static void residency(void) {
   unsigned char resident[PAGES];
@@ -313,6 +326,7 @@ static const struct check_case cases[] = {
   {"locks made after unlock all", locks_made_after_unlock_all},
   {"lock all", lock_all},
   {"advice outlives faults", advice_outlives_faults},
+  {"the first advice", the_first_advice},
   {"advice that discards", advice_that_discards},
   {"residency", residency},
   {"residency that is not told", residency_that_is_not_told},

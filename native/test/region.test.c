@@ -20,7 +20,7 @@ static void check_content(const struct mapping *mapping, uint64_t object_offset)
   CHECK_EQUAL(load(mapping->at + length - 1), content_at(object_offset + length - 1));
 }
 
-/* -- coming --------------------------------------------------------------------------------------- */
+/* -- coming ------------------------------------------------------------------------------------ */
 
 static void any_offset_and_length(void) {
   for (int round = 0; round < 300; round++) {
@@ -105,9 +105,9 @@ static void a_wanted_address(void) {
   struct mapping there = map(request);
   CHECK(there.at == first.at);
   struct mapping second;
-  CHECK_EQUAL(memmap_errno(memmap_map(&request, &second.region, &second.facts)), EEXIST);
+  CHECK_EQUAL(memmap_errno(try_map(request, &second)), EEXIST);
   request.capacity_bytes = pages(4);
-  CHECK_EQUAL(memmap_errno(memmap_map(&request, &second.region, &second.facts)), EEXIST);
+  CHECK_EQUAL(memmap_errno(try_map(request, &second)), EEXIST);
   fill_memory(&there);
   check_content(&there, 0);
   unmap(&there);
@@ -116,17 +116,17 @@ static void a_wanted_address(void) {
   CHECK_EQUAL(resize(&there, pages(4)), 0);
   unmap(&there);
   request.address++;
-  CHECK_EQUAL(memmap_errno(memmap_map(&request, &second.region, &second.facts)), EINVAL);
+  CHECK_EQUAL(memmap_errno(try_map(request, &second)), EINVAL);
 }
 
-/* -- refusals -------------------------------------------------------------------------------------- */
+/* -- refusals ---------------------------------------------------------------------------------- */
 
 static void refused(struct memmap_request request, int answer, int error) {
   enum { TIMES = 20 }; /* above the few mappings that libraries and sanitizers make */
   size_t maps = 0, descriptors = 0;
   for (int i = 0; i < TIMES; i++) {
     struct mapping mapping;
-    int result = memmap_map(&request, &mapping.region, &mapping.facts);
+    int result = try_map(request, &mapping);
     CHECK_EQUAL(result > 0 ? result : 0, answer);
     CHECK_EQUAL(result < 0 ? memmap_errno(result) : 0, error);
     if (i == 0) maps = count_all_maps(), descriptors = count_descriptors();
@@ -196,7 +196,7 @@ static void names_that_would_hang(void) {
   unlink(path);
 }
 
-/* -- creating and extending ------------------------------------------------------------------------- */
+/* -- creating and extending -------------------------------------------------------------------- */
 
 static void create_and_extend(void) {
   char path[4096];
@@ -247,7 +247,7 @@ static void extend_on_a_full_disk(void) {
   unmap(&mapping);
 }
 
-/* -- going ------------------------------------------------------------------------------------------ */
+/* -- going ------------------------------------------------------------------------------------- */
 
 /* The last user goes; a holder keeps pages [first, end) of eight. */
 static void check_kept(size_t first, size_t end, uint32_t flags) {
@@ -311,7 +311,8 @@ static void nothing_kept_but_held(void) {
 
 static void memory_of_somebody_else(void) {
   size_t length = pages(6);
-  uint8_t *theirs = mmap(NULL, pages(8), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint8_t *theirs = mmap(NULL, pages(8), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
   memset(theirs, 77, pages(8));
   for (int has_capacity = 0; has_capacity < 2; has_capacity++) {
     int fd = make_file(pages(3));
@@ -367,6 +368,26 @@ static void shared_by_number(void) {
   unmap(&other);
 }
 
+/* A user that is left to a buffer goes with it; without a buffer at once. */
+static void users_left_to_a_buffer(void) {
+  struct mapping mapping = map_memory(pages(2), 0);
+  memmap_buffer_begin(mapping.region);
+  memmap_retain_user(mapping.region);
+  memmap_leave_to_buffer(mapping.region);
+  memmap_leave_to_buffer(mapping.region);
+  CHECK(!memmap_is_closed(mapping.region));
+  store(mapping.at, 1);
+  collect_nothing(&mapping);
+  memmap_buffer_end(mapping.region);
+  CHECK_EQUAL(count_maps_of(&mapping), 0);
+  mapping = map_memory(pages(2), 0);
+  memmap_buffer_begin(mapping.region);
+  memmap_buffer_end(mapping.region);
+  store(mapping.at, 1);
+  memmap_leave_to_buffer(mapping.region);
+  CHECK_EQUAL(count_maps_of(&mapping), 0);
+}
+
 /* One life of a mapping of some kind, with faults. */
 static void live_once(int kind, int fd) {
   struct memmap_request request = {
@@ -414,6 +435,7 @@ static const struct check_case cases[] = {
   {"nothing kept, but held", nothing_kept_but_held},
   {"memory of somebody else", memory_of_somebody_else},
   {"shared by number", shared_by_number},
+  {"users left to a buffer", users_left_to_a_buffer},
   {"nothing is left of 4000 mappings", nothing_is_left},
 };
 CHECK_MAIN(cases)

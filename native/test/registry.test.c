@@ -33,7 +33,7 @@ static struct owner *owner_new(uintptr_t start, uintptr_t end) {
   return owner;
 }
 
-/* -- one thread: a list of ranges in a small address space ---------------------------------------- */
+/* -- one thread: a list of ranges in a small address space ------------------------------------- */
 
 enum { PAGE = 4096, SPACE = 400, RANGES = 64 };
 
@@ -139,7 +139,7 @@ static void many_entries(void) {
   for (size_t i = 0; i < MANY; i++) free(owners[i]);
 }
 
-/* -- readers and writers ------------------------------------------------------------------------- */
+/* -- readers and writers ----------------------------------------------------------------------- */
 
 /* Slots of ten pages. A slot belongs to one writer, but for those that stay: always found. */
 enum { SLOTS = 90, SLOT_PAGES = 10, WRITERS = 2, READERS = 3, STAYING = 3, SECONDS = 2 };
@@ -215,8 +215,9 @@ static void readers_against_writers(void) {
   uint64_t seeds[READERS];
   struct writing writings[WRITERS];
   for (size_t slot = WRITERS; slot < SLOTS; slot += WRITERS + 1) {
-    staying[slot] = owner_new(slot_start(slot), slot_start(slot + 1));
-    CHECK_EQUAL(registry_add(staying[slot]->start, staying[slot]->end, as_region(staying[slot])), 0);
+    uintptr_t start = slot_start(slot), end = slot_start(slot + 1);
+    staying[slot] = owner_new(start, end);
+    CHECK_EQUAL(registry_add(start, end, as_region(staying[slot])), 0);
   }
   for (size_t i = 0; i < READERS; i++) {
     seeds[i] = random_seed();

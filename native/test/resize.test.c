@@ -136,7 +136,7 @@ static void memory_of_an_object_is_given_back(void) {
   CHECK_EQUAL(look_at(mapping.facts.fd).st_blocks * 512, pages(2));
 }
 
-/* -- refusals ---------------------------------------------------------------------------------------- */
+/* -- refusals ---------------------------------------------------------------------------------- */
 
 static void not_resizable(void) {
   int fd = make_file(pages(2));
@@ -200,7 +200,7 @@ static void full_disk(void) {
   }
 }
 
-/* -- what stays -------------------------------------------------------------------------------------- */
+/* -- what stays -------------------------------------------------------------------------------- */
 
 /* Protections and advice of the pages that stay, when they have moved. */
 static void what_was_said_moves_along(void) {

@@ -7,7 +7,7 @@
 
 #include "mapping.h"
 
-/* -- what is not ours dies as it would have died --------------------------------------------------- */
+/* -- what is not ours dies as it would have died ----------------------------------------------- */
 
 /* Handlers are installed with the first mapping. */
 static struct mapping install(void) {
@@ -95,7 +95,7 @@ static void sent_by_somebody(void) {
   CHECK_EQUAL(in_child(kill_thread_by_segv), -SIGSEGV);
 }
 
-/* -- handlers that were there before ---------------------------------------------------------------- */
+/* -- handlers that were there before ----------------------------------------------------------- */
 
 static volatile sig_atomic_t former_calls;
 static volatile uintptr_t former_address;
@@ -185,7 +185,7 @@ static void listener(void) {
   CHECK_EQUAL(atomic_load(&listener_calls), 3);
 }
 
-/* -- copies ------------------------------------------------------------------------------------------ */
+/* -- copies ------------------------------------------------------------------------------------ */
 
 enum { AROUND = 70 };
 
@@ -279,6 +279,41 @@ static void copies_of_empty_and_closed(void) {
   memmap_release_holder(closed.region);
 }
 
+/* Both sides in one mapping: as memmove does. */
+static void copies_that_overlap(void) {
+  const size_t length = pages(20);
+  struct mapping mapping = map_memory(length, 0);
+  uint8_t *naive = malloc(length);
+  CHECK(naive != NULL);
+  fill_memory(&mapping);
+  for (size_t at = 0; at < length; at++) naive[at] = content_at(at);
+  for (int step = 0; step < 200; step++) {
+    size_t from = random_below(length), to = random_below(length);
+    if (random_below(2)) to = from + random_below(100) < length ? from + random_below(100) : from;
+    size_t longest = length - (from > to ? from : to), bytes = 1 + random_below(longest);
+    uint8_t *start = (uint8_t *)mapping.at;
+    struct memmap_copied copied =
+        step % 2 ? memmap_read(mapping.region, from, start + to, bytes)
+                 : memmap_write(mapping.region, to, start + from, bytes);
+    CHECK(copied.bytes == bytes && copied.fault == MEMMAP_FAULT_KINDS);
+    memmove(naive + to, naive + from, bytes);
+    for (size_t at = 0; at < length; at++) CHECK_EQUAL(load(mapping.at + at), naive[at]);
+  }
+  free(naive);
+}
+
+/* Behind the length there is nothing, whatever the caller believes. */
+static void copies_behind_the_length(void) {
+  uint8_t buffer[8] = {0};
+  struct mapping mapping = map_memory(100, 0);
+  fill_memory(&mapping);
+  struct memmap_copied copied = memmap_read(mapping.region, 96, buffer, 8);
+  CHECK(copied.bytes == 4 && buffer[3] == content_at(99) && buffer[4] == 0);
+  CHECK_EQUAL(memmap_read(mapping.region, 100, buffer, 8).bytes, 0);
+  CHECK_EQUAL(memmap_read(mapping.region, UINT64_MAX - 3, buffer, 8).bytes, 0);
+  CHECK_EQUAL(memmap_write(mapping.region, 101, buffer, 8).bytes, 0);
+}
+
 /* The other side of the copy may be a mapping that faults, too. */
 static void copies_between_mappings(void) {
   int fd = make_file(pages(3));
@@ -302,6 +337,8 @@ static const struct check_case cases[] = {
   {"copies at protections", copies_at_protections},
   {"copies with an offset", copies_with_an_offset},
   {"copies of the empty and the closed", copies_of_empty_and_closed},
+  {"copies that overlap", copies_that_overlap},
+  {"copies behind the length", copies_behind_the_length},
   {"copies between mappings", copies_between_mappings},
 };
 CHECK_MAIN(cases)

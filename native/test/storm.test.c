@@ -75,8 +75,8 @@ static void *protect_anything(void *seed) {
   return NULL;
 }
 
-/* Collects for as long as the storm lasts. Returns how many faults there were of these kinds (bits),
- * and accepts no others. */
+/* Collects for as long as the storm lasts. Returns how many faults there were, all of which have
+ * to be of these kinds (bits). */
 static uint64_t collect_all(unsigned kinds) {
   uint64_t count = 0;
   for (double end = check_seconds() + seconds; check_seconds() < end; usleep(50)) {
@@ -112,6 +112,7 @@ static void check_quiet(bool has_content) {
   CHECK_EQUAL(memmap_protect(mapping->region, 0, pages(PAGES), MEMMAP_READ), 0);
   for (uint64_t at = 0; at < pages(PAGES); at++) {
     uint8_t byte = load(mapping->at + at);
+    if (byte != content_at(at) && (has_content || byte)) printf("    %d at %d\n", byte, (int)at);
     CHECK(byte == content_at(at) || (!has_content && byte == 0));
     if (storm.fd >= 0 && at % 97 == 0) CHECK_EQUAL(file_byte(storm.fd, at), content_at(at));
   }
@@ -176,7 +177,7 @@ static void protect_memory(uint32_t flags) {
 static void protect_private_memory(void) { protect_memory(0); }
 static void protect_memory_object(void) { protect_memory(MEMMAP_SHARED_OBJECT); }
 
-/* -- resizing ---------------------------------------------------------------------------------------- */
+/* -- resizing ---------------------------------------------------------------------------------- */
 
 /* The mapping changes its length under threads that touch all of its capacity. */
 static void resize_in_place(void) {
@@ -216,7 +217,8 @@ static void resize_by_moving(void) {
   for (int i = 0; i < TOUCHERS; i++) start(touch, &threads[i]);
   for (int round = 0; round < ROUNDS; round++) {
     uint64_t length = pages(PAGES + (size_t)round % 2);
-    CHECK_EQUAL(memmap_resize(storm.mapping.region, length, &former[round], &storm.mapping.facts), 0);
+    CHECK_EQUAL(memmap_resize(storm.mapping.region, length, &former[round],
+                              &storm.mapping.facts), 0);
     CHECK(former[round] != NULL);
     usleep(100);
     atomic_store(&storm.at, (uintptr_t)storm.mapping.facts.address);
@@ -231,7 +233,7 @@ static void resize_by_moving(void) {
   }
 }
 
-/* -- coming and going -------------------------------------------------------------------------------- */
+/* -- coming and going -------------------------------------------------------------------------- */
 
 /* Threads with mappings of their own, which fault, close and fault again. */
 static void *map_fault_close(void *seed) {

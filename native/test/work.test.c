@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <sys/vfs.h>
 
+#include "core/registry.h"
 #include "mapping.h"
 
 static const uint64_t piece = (uint64_t)16 << 20; /* as in core/work.c */
@@ -88,7 +89,7 @@ static int make_disk_file(uint64_t bytes) {
   return fd;
 }
 
-/* -- what it does ------------------------------------------------------------------------------------- */
+/* -- what it does ------------------------------------------------------------------------------ */
 
 static void flush(void) {
   int fd = make_file(40 * MIB);
@@ -148,7 +149,7 @@ static void failures_are_told(void) {
   collect_nothing(&mapping);
 }
 
-/* -- cancellation ------------------------------------------------------------------------------------- */
+/* -- cancellation ------------------------------------------------------------------------------ */
 
 static void cancelled_before_it_starts(void) {
   struct mapping mapping = map_memory(pages(4), 0);
@@ -175,7 +176,7 @@ static void cancelled_between_pieces(void) {
   }
 }
 
-/* -- who may go meanwhile ------------------------------------------------------------------------------ */
+/* -- who may go meanwhile ---------------------------------------------------------------------- */
 
 static sem_t has_begun, may_end;
 static atomic_int running, most_running;
@@ -191,6 +192,8 @@ static void wait_for_permission(memmap_work *work) {
 
 static void last_user_goes(void) {
   int fd = make_file(pages(4));
+  CHECK_EQUAL(memmap_initialize(), 0);
+  size_t descriptors = count_descriptors();
   struct mapping mapping = map_file(fd, MEMMAP_WRITE);
   struct task task;
   sem_init(&has_begun, 0, 0), sem_init(&may_end, 0, 0);
@@ -205,13 +208,15 @@ static void last_user_goes(void) {
   sem_post(&may_end);
   CHECK_EQUAL(finish(&task), 42);
   while (!memmap_is_closed(mapping.region)) usleep(1000);
-  while (count_maps(mapping.at, pages(1)) > 0) usleep(1000);
+  while (count_descriptors() > descriptors) usleep(1000); /* the file is closed last */
   CHECK_EQUAL(load(mapping.at + pages(1)), 0);
   store(mapping.at + pages(1), 1);
   collect(&mapping, MEMMAP_FAULT_CLOSED, 1);
   memmap_release_holder(mapping.region);
-  while (count_maps_of(&mapping) > 0) usleep(1000);
-  for (size_t page = 0; page < 4; page++) CHECK_EQUAL(file_byte(fd, pages(page)), content_at(pages(page)));
+  while (registry_count() > 0) usleep(1000);
+  for (size_t page = 0; page < 4; page++) {
+    CHECK_EQUAL(file_byte(fd, pages(page)), content_of(page));
+  }
 }
 
 /* The same with nothing but work in flight: the worker ends the region. */
@@ -234,7 +239,7 @@ static void last_user_goes_many_times(void) {
   while (count_descriptors() > descriptors) usleep(1000);
 }
 
-/* -- the threads --------------------------------------------------------------------------------------- */
+/* -- the threads ------------------------------------------------------------------------------- */
 
 static void a_few_threads_for_much_work(void) {
   enum { MANY = 100 };

@@ -52,7 +52,7 @@ test('text is broken between words only', () => {
 });
 
 test('colours are for terminals that want them', () => {
-  assert.equal(paintFor({ isTTY: true }, {})('bold', 'x'), '\u001b[1mx\u001b[0m');
+  assert.equal(paintFor({ isTTY: true }, {})('bold', 'x'), '\u001b[1mx\u001b[22m');
   assert.equal(paintFor({ isTTY: true }, { NO_COLOR: '1' })('bold', 'x'), 'x');
   assert.equal(paintFor({ isTTY: true }, { TERM: 'dumb' })('bold', 'x'), 'x');
   assert.equal(paintFor({}, {})('bold', 'x'), 'x');

@@ -1,0 +1,464 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, truncateSync, writeFileSync } from 'node:fs';
+import { after, describe, test } from 'node:test';
+import { anonymous, map, pageSize } from 'memmap';
+import {
+  accountOf,
+  addressSpace,
+  comparePages,
+  decodePageEntry,
+  diagnose,
+  diff,
+  evict,
+  holders,
+  limits,
+  mappingAt,
+  pageFaults,
+  readMaps,
+  readPageEntries,
+  readRollup,
+  readSmaps,
+  readStat,
+  readStatm,
+  readStatus,
+  residency,
+  scanPages,
+  snapshot,
+  translate,
+} from '#dist/inspect/index.js';
+import { endHolders, holderOf } from '../support/holder.js';
+import { pattern, temporaryFile, temporaryPath } from '../support/temporary.js';
+
+const isRoot = process.geteuid?.() === 0;
+const asRoot = { skip: isRoot ? false : 'needs root' };
+const page = BigInt(pageSize);
+after(endHolders);
+
+/** What this system can; a temporary directory in memory never lets a file go. */
+const probe = evict(temporaryFile(pageSize), { sync: true });
+const onDisk = { skip: probe.complete ? false : 'the temporary directory is memory' };
+const rootOnDisk = isRoot ? onDisk : asRoot;
+const counted = { skip: probe.before.source === 'cachestat' ? false : 'cachestat is missing' };
+
+/** A file that is on the disk, and so can leave memory. */
+function cleanFile(pages: number): string {
+  const path = temporaryFile(pages * pageSize);
+  evict(path, { sync: true });
+  return path;
+}
+
+describe('maps, smaps and what else there is of the own process', () => {
+  const path = temporaryPath('name with spaces\nand a newline');
+  writeFileSync(path, pattern(4 * pageSize));
+
+  test('a mapping is found by its address, with its file, offset and rights', () => {
+    using mapping = map(path, { access: 'write', offset: pageSize });
+    const entry = mappingAt(readMaps(), mapping.address);
+    assert.equal(entry?.name, path);
+    assert.equal(entry?.permissions, 'rw-s');
+    assert.equal(entry?.offset, page);
+    assert.equal(entry?.kind, 'file');
+    const memory = mappingAt(readSmaps(), mapping.address);
+    assert.equal(memory?.inode, entry?.inode);
+    assert.equal(typeof memory?.rss, 'number');
+  });
+
+  test('memory with a name, shared and private', () => {
+    using shared = anonymous(pageSize, { shared: true });
+    using own = anonymous(pageSize);
+    const entries = readMaps();
+    assert.equal(mappingAt(entries, shared.address)?.kind, 'memfd');
+    assert.equal(mappingAt(entries, own.address)?.kind, 'anonymous');
+  });
+
+  test('the parts agree', () => {
+    const stat = readStat();
+    assert.equal(stat.pid, process.pid);
+    assert.equal(readStatus().pid, process.pid);
+    assert.ok(readStatm().resident > 0);
+    assert.ok((readRollup().rss ?? 0) > 0);
+    assert.ok(pageFaults().minor > 0);
+    assert.equal(pageFaults(process.pid).pid, process.pid);
+  });
+
+  test('a touch of anonymous memory is a minor fault', () => {
+    using memory = anonymous(64 * pageSize);
+    const before = pageFaults().minor;
+    for (let at = 0; at < 64; at++) memory.write(new Uint8Array([1]), at * pageSize);
+    assert.ok(pageFaults().minor - before >= 1);
+  });
+
+  test('groups and total are of one size; the reserve is no memory', () => {
+    const space = addressSpace('self');
+    const sum = space.groups.reduce((total, group) => total + group.virtual, 0);
+    assert.equal(sum, space.total.virtual);
+    assert.ok(space.total.maps > 10);
+    assert.ok((space.maximumMaps ?? Infinity) >= space.total.maps);
+    assert.deepEqual(space.unknown, []);
+    assert.ok(space.gaps.length > 0);
+    const cheap = addressSpace('self', { by: 'file', cheap: true });
+    assert.equal(cheap.total.resident, null);
+    assert.equal(cheap.unknown[0]?.what, 'memory');
+  });
+
+  test('arguments are checked by name', () => {
+    assert.throws(() => readMaps(0), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => readMaps('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => addressSpace('self', { by: 'size' as never }), /options.by/);
+    assert.throws(() => translate('self', 5 as never), /address/);
+    assert.throws(() => translate('self', -1n), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => scanPages('self', { start: 1n, end: page }), /range.start/);
+    assert.throws(() => residency('/x', { cells: -1 }), /options.cells/);
+    assert.throws(() => diagnose('/x', { lock: 1.5 }), /needs.lock/);
+    assert.throws(() => evict('/x', { from: 1 as never }), /options.from/);
+    assert.throws(() => evict('/x', { from: [0] }), /options.from/);
+  });
+
+  test('a process that is not there is ESRCH', () => {
+    const gone = 4_194_000;
+    for (const look of [readMaps, readStatus, limits, snapshot, addressSpace]) {
+      assert.throws(() => look(gone), { code: 'ESRCH' });
+    }
+    assert.throws(() => translate(gone, 0n), { code: 'ESRCH' });
+  });
+});
+
+describe('locked and huge memory', () => {
+  test("locked is what is locked: smaps' Locked is a share of it", () => {
+    const path = temporaryFile(16 * pageSize);
+    using mapping = map(path);
+    using other = map(path);
+    mapping.lock();
+    other.read(Buffer.alloc(16 * pageSize));
+    const entry = mappingAt(readSmaps(), mapping.address);
+    assert.ok(entry);
+    assert.equal(accountOf(entry).locked, 16 * pageSize);
+    assert.ok((entry.lockedShare ?? 0) < 16 * pageSize);
+    assert.equal(addressSpace('self').locked, 16 * pageSize);
+  });
+
+  test('a transparent huge page ends the walk at the PMD', (context) => {
+    const huge = (pageSize * pageSize) / 8;
+    using memory = anonymous(2 * huge, { hugePages: 'transparent' });
+    memory.write(new Uint8Array([1]), 0);
+    const runs = scanPages('self', {
+      start: memory.address,
+      end: memory.address + BigInt(2 * huge),
+    });
+    if (!runs.some((run) => run.huge)) return context.skip('the kernel gave no huge page');
+    const translation = translate('self', memory.address + 5n);
+    assert.equal(translation.walk?.leaf, 'PMD');
+    assert.equal(translation.walk?.pageBytes, huge);
+    assert.equal(translation.walk?.offset, 5);
+  });
+});
+
+describe('translate', () => {
+  test('the indexes are those of the address', () => {
+    using memory = anonymous(3 * pageSize);
+    memory.write(new Uint8Array([1]), pageSize);
+    const address = memory.address + page + 7n;
+    const translation = translate('self', address);
+    assert.equal(translation.mapping?.kind, 'anonymous');
+    assert.equal(translation.entry?.present, true);
+    assert.equal(translation.entry?.file, false);
+    const { walk } = translation;
+    assert.ok(walk);
+    const sum = walk.indexes.reduce(
+      (total, { index, shift }) => total + (BigInt(index) << BigInt(shift)),
+      BigInt(walk.offset),
+    );
+    assert.equal(sum, address);
+    const [entry] = readPageEntries('self', memory.address + page, 1);
+    assert.deepEqual(decodePageEntry(entry ?? 0n), translation.entry);
+  });
+
+  test('the byte of the file under an address', () => {
+    using mapping = map(temporaryFile(4 * pageSize), { offset: pageSize });
+    assert.equal(translate('self', mapping.address + page + 3n).fileOffset, 2n * page + 3n);
+  });
+
+  test('what is not mapped has no entry that says anything, and no mapping', () => {
+    const { entry, mapping, frame, fileOffset } = translate('self', 0n);
+    assert.equal(entry?.present, false);
+    assert.deepEqual([mapping, frame, fileOffset], [null, null, null]);
+  });
+
+  test('the upper half is the kernel: named, not guessed', () => {
+    const { frame, unknown } = translate('self', 0xffffffff81000000n);
+    assert.equal(frame, null);
+    assert.equal(unknown[0]?.what, 'entry');
+  });
+
+  test('frame, count and flags of a page, and of the same page elsewhere', asRoot, () => {
+    const path = temporaryFile(pageSize);
+    using one = map(path);
+    using two = map(path);
+    for (const mapping of [one, two]) mapping.read(Buffer.alloc(1));
+    const first = translate('self', one.address);
+    const second = translate('self', two.address + 9n);
+    assert.ok(first.frame !== null);
+    assert.equal(first.frame, second.frame);
+    assert.equal(second.physicalAddress, first.frame * page + 9n);
+    assert.ok((first.mapcount ?? 0) >= 2);
+    assert.ok(first.flags?.some((flag) => flag.name === 'MMAP'));
+    assert.deepEqual(first.unknown, []);
+  });
+
+  test('two mappings of a file share their frames; a private copy splits one', asRoot, () => {
+    const path = temporaryFile(4 * pageSize);
+    using copy = map(path, { access: 'copy' });
+    copy.read(Buffer.alloc(4 * pageSize));
+    const range = { start: copy.address, end: copy.address + 4n * page };
+    const { pages, by } = comparePages('self', process.pid, range);
+    assert.equal(by, 'frame');
+    assert.deepEqual(pages, ['same', 'same', 'same', 'same']);
+    using other = map(path);
+    other.read(Buffer.alloc(4 * pageSize));
+    copy.write(new Uint8Array([1]), 2 * pageSize);
+    const ours = Array.from(readPageEntries('self', copy.address, 4), decodePageEntry);
+    const theirs = Array.from(readPageEntries('self', other.address, 4), decodePageEntry);
+    const same = ours.map((entry, at) => entry.frame === theirs[at]?.frame);
+    assert.deepEqual(same, [true, true, false, true]);
+  });
+});
+
+describe('residency of files', () => {
+  test('what was written is in memory and dirty; what was evicted is not', onDisk, () => {
+    const path = temporaryFile(64 * pageSize);
+    const written = residency(path, { cells: 4 });
+    assert.equal(written.cached, 64);
+    assert.deepEqual(
+      written.cells.map((cell) => cell.pages),
+      [16, 16, 16, 16],
+    );
+    assert.equal(
+      written.cells.reduce((sum, cell) => sum + (cell.cached ?? 0), 0),
+      64,
+    );
+    const { complete, after: left, freed, reasons } = evict(path, { sync: true });
+    assert.equal(left.cached, 0);
+    assert.equal(complete, true);
+    assert.equal(freed, 64 * pageSize);
+    assert.deepEqual(reasons, []);
+  });
+
+  test('both sources agree; mincore knows no more than what is there', () => {
+    const path = temporaryFile(8 * pageSize);
+    const first = residency(path, { source: 'mincore', cells: 3 });
+    assert.equal(first.cached, 8);
+    assert.equal(first.dirty, null);
+    assert.deepEqual(
+      first.cells.map((cell) => cell.cached),
+      residency(path, { cells: 3 }).cells.map((cell) => cell.cached),
+    );
+    assert.equal(first.unknown[0]?.what, 'dirty, writeback, evicted');
+  });
+
+  test('a short last page counts as one; an empty file has none', () => {
+    const path = temporaryFile(pageSize + 1);
+    assert.equal(residency(path).pages, 2);
+    truncateSync(path, 0);
+    for (const source of ['cachestat', 'mincore'] as const) {
+      const empty = residency(path, { source, cells: 8 });
+      assert.equal(empty.pages, 0);
+      assert.deepEqual(empty.cells, []);
+    }
+  });
+
+  test('a range is rounded outwards to pages', () => {
+    const path = temporaryFile(8 * pageSize);
+    const part = residency(path, { range: { offset: pageSize + 1, length: pageSize } });
+    assert.deepEqual([part.offset, part.length, part.pages], [pageSize, 2 * pageSize, 2]);
+    const end = residency(path, { range: { offset: 8 * pageSize } });
+    assert.equal(end.pages, 0);
+    assert.throws(() => residency(path, { range: { offset: 9 * pageSize } }), /range.offset/);
+  });
+
+  test('by descriptor and by URL; the descriptor stays open', () => {
+    const path = temporaryFile(pageSize);
+    const fd = openSync(path, 'r');
+    assert.equal(residency(fd).path, path);
+    assert.equal(residency(new URL(`file://${path}`)).cached, 1);
+    assert.equal(residency({ fd }).cached, 1);
+    closeSync(fd);
+    using memory = anonymous(4 * pageSize, { shared: true });
+    memory.write(pattern(4 * pageSize));
+    assert.equal(residency(memory.fd).cached, 4);
+  });
+
+  test('of huge pages: how many there are, from the file, not from a new page table', (context) => {
+    const [pool] = limits().hugePages;
+    if ((pool?.free ?? 0) < 2) return context.skip('the pool of huge pages is empty');
+    const { pageSize: huge } = pool as { pageSize: number };
+    using memory = anonymous(2 * huge, { shared: true, hugePages: '2MiB' });
+    memory.write(new Uint8Array([1]), 0);
+    const found = residency(memory.fd, { cells: 2 });
+    assert.deepEqual([found.pageSize, found.pages, found.cached], [huge, 2, 1]);
+    assert.deepEqual([found.source, found.cells[0]?.cached], ['stat', null]);
+    assert.equal(residency(memory.fd, { range: { length: huge } }).cached, null);
+    const entry = mappingAt(readSmaps(), memory.address);
+    assert.ok(entry);
+    assert.deepEqual([entry.kind, entry.rss, accountOf(entry).resident], ['hugetlb', 0, huge]);
+    assert.equal(translate('self', memory.address + 5n).walk?.pageBytes, huge);
+  });
+
+  test('what has no page cache is refused by name', () => {
+    assert.throws(() => residency('/tmp'), { code: 'EISDIR' });
+    assert.throws(() => residency('/dev/null'), { code: 'ENODEV' });
+    const pipe = temporaryPath('pipe');
+    spawnSync('mkfifo', [pipe]);
+    assert.throws(() => residency(pipe), { code: 'ENODEV' });
+    assert.equal(diagnose(pipe).at(-1)?.value, 'pipe');
+    assert.throws(() => residency(temporaryPath('nothing')), { code: 'ENOENT', syscall: 'open' });
+  });
+
+  test('cached is not mapped: a touch reads ahead, and the table gets a few', onDisk, () => {
+    const path = cleanFile(64);
+    using mapping = map(path);
+    mapping.read(Buffer.alloc(1), 32 * pageSize);
+    const { cached } = residency(path);
+    assert.ok((cached ?? 0) >= 1);
+    const rss = mappingAt(readSmaps(), mapping.address)?.rss ?? 0;
+    assert.ok(rss >= pageSize && rss <= (cached ?? 0) * pageSize);
+  });
+
+  test(
+    'one byte stored makes a folio dirty: one page at least, all of them at most',
+    counted,
+    () => {
+      const path = temporaryFile(64 * pageSize);
+      using mapping = map(path, { access: 'write' });
+      mapping.flushSync();
+      mapping.write(new Uint8Array([7]), 10 * pageSize);
+      const { dirty, pages } = residency(path);
+      assert.ok(dirty !== null && dirty >= 1 && dirty <= pages, `${dirty} dirty`);
+      mapping.flushSync();
+      assert.equal(residency(path).dirty, 0);
+    },
+  );
+});
+
+describe('who keeps a file in memory', () => {
+  test('a mapper is found, with its mappings and what they hold', async () => {
+    const path = temporaryFile(32 * pageSize);
+    const pid = await holderOf(path, 32);
+    const found = holders(path).holders.find((holder) => holder.pid === pid);
+    assert.ok(found);
+    assert.equal(found.startTicks, readStat(pid).startTicks);
+    assert.equal(found.mappings[0]?.name, path);
+    assert.equal(found.resident, 32 * pageSize);
+  });
+
+  test('an eviction that left pages says so, and who has them', onDisk, async () => {
+    const path = cleanFile(32);
+    const pid = await holderOf(path, 32);
+    const { complete, after: left, reasons } = evict(path, { sync: true });
+    assert.equal(complete, false);
+    assert.ok((left.cached ?? 0) >= 1);
+    const [reason] = reasons.filter(({ holder }) => holder?.pid === pid);
+    assert.equal(reason?.reason, 'mapped');
+  });
+
+  test('pages that one process maps leave when it is asked for them', rootOnDisk, async () => {
+    const path = cleanFile(32);
+    const pid = await holderOf(path, 32);
+    const { after: left } = evict(path, { sync: true, from: [pid] });
+    assert.equal(left.cached, 0);
+  });
+
+  test('locked pages stay, and are named so', asRoot, async () => {
+    const path = cleanFile(8);
+    const pid = await holderOf(path, 8, 'mapping.lock();');
+    const { after: left, reasons } = evict(path, { sync: true, from: [pid] });
+    assert.equal(left.cached, 8);
+    assert.equal(reasons.find(({ holder }) => holder?.pid === pid)?.reason, 'locked');
+  });
+
+  test('other processes are shown with what they map', async () => {
+    const path = temporaryFile(4 * pageSize);
+    const pid = await holderOf(path, 4);
+    const entry = readMaps(pid).find(({ name }) => name === path);
+    assert.ok(entry);
+    const translation = translate(pid, entry.start);
+    assert.equal(translation.entry?.present, true);
+    assert.equal(translation.mapping?.name, path);
+    assert.ok(scanPages(pid, entry).every((run) => run.present && run.file));
+  });
+});
+
+describe('limits and diagnosis', () => {
+  test('limits are those of the process', () => {
+    const { resources, maps, controlGroup, hugePages, unknown } = limits();
+    assert.ok(resources.RLIMIT_MEMLOCK);
+    assert.ok((maps.used ?? 0) > 10);
+    assert.deepEqual(unknown, []);
+    assert.ok(controlGroup === null || [1, 2].includes(controlGroup.version));
+    for (const pool of hugePages) assert.ok(pool.pageSize > pageSize);
+  });
+
+  const statusOf = (checks: ReturnType<typeof diagnose>, name: string) =>
+    checks.find((check) => check.name === name)?.status;
+
+  test('what is needed and cannot be had fails, with a cure', () => {
+    const checks = diagnose(undefined, { maps: 2 ** 40, huge: 2 ** 50 });
+    const failed = checks.filter((check) => check.status === 'fail');
+    assert.ok(failed.some((check) => check.name === 'mappings'));
+    assert.ok(failed.some((check) => check.name.startsWith('huge pages')));
+    for (const check of failed) assert.ok(check.cure, check.name);
+    assert.equal(diagnose().filter((check) => check.status === 'fail').length, 0);
+  });
+
+  const files: [string, () => string, string, string][] = [
+    ['a directory', () => '/tmp', 'type', 'fail'],
+    ['a file of /proc', () => '/proc/self/maps', 'file system', 'fail'],
+    ['nothing', () => temporaryPath('nothing'), 'type', 'fail'],
+    ['an empty file', () => temporaryFile(0), 'size', 'warn'],
+    ['a file', () => temporaryFile(pageSize), 'in memory', 'ok'],
+    ['a file with holes', () => sparse(), 'holes', 'ok'],
+  ];
+  function sparse(): string {
+    const path = temporaryFile(0);
+    truncateSync(path, 1024 * pageSize);
+    return path;
+  }
+  for (const [what, path, name, status] of files) {
+    test(`${what}: ${name} is ${status}`, () => {
+      assert.equal(statusOf(diagnose(path()), name), status);
+    });
+  }
+
+  test('the own process is readable', () => {
+    assert.equal(statusOf(diagnose(process.pid), 'readable'), 'ok');
+  });
+});
+
+describe('snapshot and diff', () => {
+  test('survives JSON, and shows what came and went', () => {
+    using before = anonymous(pageSize);
+    const first = JSON.parse(JSON.stringify(snapshot()));
+    assert.deepEqual(first.schema, 'memmap.snapshot/1');
+    const path = temporaryFile(pageSize);
+    using mapping = map(path);
+    before.close();
+    const changes = diff(first, snapshot());
+    assert.equal(changes.sameProcess, true);
+    assert.ok(changes.elapsed >= 0);
+    assert.ok(changes.added.some((added) => added.name === path));
+    assert.ok(changes.total.maps.change !== null);
+    assert.ok(changes.faults.minor >= 0);
+    assert.equal(mapping.byteLength, pageSize);
+  });
+
+  test('a snapshot and itself are alike', () => {
+    const one = snapshot();
+    const { added, removed, changed } = diff(one, one);
+    assert.deepEqual([added, removed, changed], [[], [], []]);
+  });
+
+  test('another form is refused', () => {
+    const one = snapshot();
+    assert.throws(() => diff({ ...one, schema: 'x' as never }, one), { code: 'EINVAL' });
+  });
+});

@@ -1,0 +1,36 @@
+/**
+ * Processes that keep a file mapped.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+
+const children: ChildProcess[] = [];
+process.on('exit', endHolders);
+
+/** Ends all of them; what holds a test open otherwise. */
+export function endHolders(): void {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+}
+
+/**
+ * A process that maps a file, touches `pages` of it and stays until the tests are over.
+ * @param setup Code that runs before it is ready; it has `mapping`.
+ * @returns Its number.
+ */
+export async function holderOf(path: string, pages: number, setup = ''): Promise<number> {
+  const source = `
+    import { map, pageSize } from 'memmap';
+    const mapping = map(${JSON.stringify(path)});
+    for (let page = 0; page < ${pages}; page++) mapping.read(Buffer.alloc(1), page * pageSize);
+    ${setup}
+    console.log('ready');
+    setInterval(() => mapping.byteLength, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once('data', () => resolve());
+    child.once('exit', (code) => reject(new Error(`the holder ended with ${code}`)));
+  });
+  return child.pid as number;
+}

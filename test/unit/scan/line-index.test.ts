@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { anonymous, map } from 'memmap';
+import { LineIndex, lines } from 'memmap/scan';
+import { temporaryFile, temporaryPath } from '../../support/temporary.ts';
+
+const text = Array.from({ length: 50_000 }, (_, n) => `line ${n} ${'.'.repeat(n % 40)}\n`).join('');
+
+test('finds lines by number, and the number of a byte', async () => {
+  using mapping = map(temporaryFile(text));
+  const index = await LineIndex.build(mapping, { threads: 2 });
+  assert.equal(index.lineCount, 50_000);
+  let n = 0;
+  for (const line of lines(mapping)) assert.deepEqual(index.line(n++), line);
+  assert.equal(index.lineAt(0), 0);
+  assert.equal(index.lineAt(text.length - 1), 49_999);
+  assert.throws(() => index.line(50_000), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => index.line(-1), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => index.lineAt(text.length), { code: 'ERR_OUT_OF_RANGE' });
+});
+
+test('is saved, loaded, and refused when the file has changed', async () => {
+  const path = temporaryFile(text);
+  const saved = temporaryPath('index');
+  {
+    using mapping = map(path);
+    await (await LineIndex.build(mapping)).save(saved);
+    const index = await LineIndex.load(mapping, saved);
+    assert.equal(String(index.line(4711)), `line 4711 ${'.'.repeat(4711 % 40)}`);
+    using part = map(path, { offset: 4096 });
+    await assert.rejects(LineIndex.load(part, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  }
+  utimesSync(path, 1, 1);
+  using mapping = map(path);
+  await assert.rejects(LineIndex.load(mapping, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  appendFileSync(path, 'more');
+  using grown = map(path);
+  await assert.rejects(LineIndex.load(grown, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
+});
+
+test('a damaged index, and one of something else, is refused', async () => {
+  const path = temporaryFile(text);
+  const saved = temporaryPath('index');
+  using mapping = map(path);
+  await (await LineIndex.build(mapping)).save(saved);
+  const bytes = readFileSync(saved);
+  const broken = [
+    Buffer.alloc(0),
+    Buffer.from('null\n'),
+    Buffer.from('not json\n'),
+    bytes.subarray(0, bytes.length - 1),
+    Buffer.concat([bytes.subarray(0, bytes.length - 1), Buffer.from([99])]),
+  ];
+  for (const content of broken) {
+    writeFileSync(saved, content);
+    await assert.rejects(LineIndex.load(mapping, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  }
+  await assert.rejects(LineIndex.load(mapping, `${saved}.none`), { code: 'ENOENT' });
+  using memory = anonymous(100);
+  const index = await LineIndex.build(memory);
+  assert.equal(index.lineCount, 1);
+  await assert.rejects(index.save(saved), { code: 'ERR_MEMMAP_UNSUPPORTED' });
+});
+
+test('text that has changed under the index is seen where lines are missing', async () => {
+  using mapping = map(temporaryFile('a\nb\nc\n'), { access: 'write' });
+  const index = await LineIndex.build(mapping);
+  mapping.write(Buffer.from('xxxxxx'));
+  assert.throws(() => index.line(2), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  mapping.resize(3);
+  assert.throws(() => index.line(0), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  mapping.close();
+  assert.throws(() => index.line(0), { code: 'ERR_MEMMAP_CLOSED' });
+});
