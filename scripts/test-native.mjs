@@ -6,7 +6,7 @@
 //
 // One line per test and mode, the output of those that fail, and at last the sum of their cases.
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { defines, readTarget } from './build-native.mjs';
@@ -47,7 +47,6 @@ await main(async () => {
     .filter((file) => file.endsWith('.test.c'))
     .map((file) => basename(file, '.test.c'))
     .filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
-  rmSync(folder, { recursive: true, force: true });
   const total = { passed: 0, failed: 0, skipped: 0 };
   for (const mode of modes) {
     const chosen = names.filter((name) => mode.only?.includes(name) ?? true);
@@ -121,8 +120,9 @@ async function buildAndRun(mode, name, objects) {
   const { error, output } = compiled.error ? compiled : await run(program);
   const line = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(output);
   if (!line) {
-    const cause = error?.killed ? `no end after ${timeout / 1000} s` : error?.message;
-    return { passed: 0, failed: 1, skipped: 0, output: `${output}\n${cause ?? 'no summary'}\n` };
+    const cause = error?.killed ? `no end after ${timeout / 1000} s` : `exit ${error?.code}`;
+    const end = error?.signal && !error.killed ? `died by ${error.signal}` : cause;
+    return { passed: 0, failed: 1, skipped: 0, output: `${output}\n${end}, and no summary\n` };
   }
   const [passed, failed, skipped] = line.slice(1).map(Number);
   const unexplained = error && failed === 0 ? 1 : 0;

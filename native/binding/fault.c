@@ -4,6 +4,7 @@
  * The engine tells on a thread of its own that something faulted; every environment that watches
  * is called on its own thread and looks through its open handles.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,6 +204,28 @@ napi_value binding_orphans(napi_env env, napi_callback_info info) {
     free(orphan);
   }
   return result;
+}
+
+/* -- at the end of an environment ------------------------------------------------------------------- */
+
+/* No JavaScript runs any more, but it shall not be silent. The words are those of
+ * src/mapping/fault.ts. */
+void faults_print(struct handle *handle) {
+  static const char *const codes[] = {"ERR_MEMMAP_TRUNCATED", "ERR_MEMMAP_READ_ONLY",
+                                      "ERR_MEMMAP_NO_ACCESS", "ERR_MEMMAP_IO",
+                                      "ERR_MEMMAP_CLOSED"};
+  static const char *const verbs[] = {"access", "read", "write"};
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+  for (memmap_region *region; (region = next_faulted(handle, true));) {
+    memmap_collect(region, faults);
+    for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
+      const struct memmap_fault *fault = &faults[kind];
+      if (fault->count == 0) continue;
+      fprintf(stderr, "memmap: undelivered fault: %s: Cannot %s byte %llu of %s\n", codes[kind],
+              verbs[fault->access <= MEMMAP_WRITE ? fault->access : 0],
+              (unsigned long long)fault->offset_bytes, handle->path ? handle->path : "memory");
+    }
+  }
 }
 
 napi_value binding_handlers_lost(napi_env env, napi_callback_info info) {

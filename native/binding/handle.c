@@ -102,6 +102,7 @@ void handles_end(struct environment *environment) {
   for (struct handle *each = environment->handles; each; each = each->next) {
     uint64_t first = 0, end = 0;
     bool is_open = each->is_open;
+    if (!each->is_whole_shared) faults_print(each); /* of shared ones others may still tell */
     if (is_open) handle_end(each);
     views_hull(each, &first, &end);
     if (each->is_whole_shared) first = 0, end = UINT64_MAX >> 1;

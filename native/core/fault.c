@@ -493,7 +493,7 @@ int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
 /* -- copies --------------------------------------------------------------------------------------- */
 
 /* Why a copy stopped at `address`: like decide, but nothing is replaced. */
-static int reason(memmap_region *region, uintptr_t address, bool is_bus) {
+static int reason(memmap_region *region, uintptr_t address, bool is_bus, bool is_write) {
   size_t page = (address - region->start) / region->page, stop;
   platform_lock_take(&region->lock);
   int kind = MEMMAP_FAULT_CLOSED;
@@ -501,7 +501,14 @@ static int reason(memmap_region *region, uintptr_t address, bool is_bus) {
     kind = protection_at(region, page, &stop) == MEMMAP_NONE ? MEMMAP_FAULT_NO_ACCESS
                                                              : MEMMAP_FAULT_READ_ONLY;
   } else if (!region->is_closed) {
-    kind = page >= pages_left(region) ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO;
+    /* Cut, also when it has grown back since; it has failed when it still does, inside the file. */
+    bool is_there = false, is_behind = false;
+    for (int i = 0; i < DOUBTS_MAX && !is_there && !is_behind; i++) {
+      is_behind = page >= pages_left(region);
+      is_there = platform_advise(page_address(region, page), region->page,
+                                 is_write ? MEMMAP_POPULATE_WRITE : MEMMAP_POPULATE_READ) == 0;
+    }
+    kind = is_behind || is_there ? MEMMAP_FAULT_TRUNCATED : MEMMAP_FAULT_IO;
   }
   platform_lock_drop(&region->lock);
   return kind;
@@ -545,12 +552,12 @@ static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *t
   struct memmap_copied copied = {length - left, MEMMAP_FAULT_KINDS};
   if (length < wanted) copied.fault = MEMMAP_FAULT_TRUNCATED;
   uintptr_t at = region->start + region->delta + (uintptr_t)(offset + copied.bytes);
-  if (left) copied.fault = reason(region, at, signal == 1);
+  bool is_reading = (uintptr_t)source + copied.bytes == at;
+  if (left) copied.fault = reason(region, at, signal == 1, !is_reading);
   /* Was it this side at all? */
   char byte;
   const char *ours = (const char *)at;
   const char *theirs = (const char *)source + copied.bytes;
-  bool is_reading = (uintptr_t)source + copied.bytes == at;
   if (left && (is_reading ? platform_copy(&byte, ours, 1, &signal) == 0
                           : platform_copy(&byte, theirs, 1, &signal) != 0)) {
     copied.fault = MEMMAP_FAULT_KINDS + 1;

@@ -10,7 +10,7 @@
 #include "mapping.h"
 
 enum { PAGES = 64, JUNK = 0xee, TOUCHERS = 2 };
-static const double seconds = 1;
+static const double seconds = 0.8;
 
 struct storm {
   struct mapping mapping;

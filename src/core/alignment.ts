@@ -24,9 +24,8 @@ export function pagesAround(span: Span, { lead, page }: Paged): number {
 export function checkWholePages({ offset, length }: Span, paged: Paged): void {
   const { lead, page } = paged;
   const end = offset + length;
-  const isStart = offset === 0 || offset === paged.length || isAligned(lead + offset, page);
-  const isEnd = end === paged.length || isAligned(lead + end, page);
-  if (isStart && isEnd) return;
+  const isBorder = (at: number) => at === 0 || at === paged.length || isAligned(lead + at, page);
+  if (isBorder(offset) && isBorder(end)) return;
   const first = Math.max(0, roundDown(lead + offset, page) - lead);
   const last = Math.min(paged.length, roundUp(lead + end, page) - lead);
   const hint = `the pages around it are {offset: ${first}, length: ${last - first}}`;

@@ -103,7 +103,7 @@ test('mappings (vm.max_map_count)', countable, async () => {
       failure = error;
     }
     assert.equal(failure.code, 'ENOMEM');
-    assert.match(failure.hint, /vm.max_map_count is d+: close some/);
+    assert.match(failure.hint, /vm\\.max_map_count is \\d+: close some/);
     assert.equal(mapping.window(0, 10)[9], 7);
     assert.equal(mapping.write(Buffer.from('x')), 1);
     const store = () => mapping.write(Buffer.from('x'), pageSize);

@@ -85,6 +85,7 @@ test('parts of pages are refused with the aligned range', () => {
   refused(3 * pageSize - 10, 1, 3 * pageSize - 10, pageSize - 10);
   mapping.protect('read', { offset: 3 * pageSize - 10 });
   mapping.protect('read', { length: pageSize - 10 });
+  mapping.protect('read', { offset: mapping.byteLength });
   mapping.write(Buffer.from('x'), pageSize);
 });
 

@@ -280,7 +280,6 @@ interface Summary {
   growth: { name: string; resident: number }[] | null;
   traced: { name: string; kinds: Record<string, number> }[] | null;
   lost: number | null;
-  exitCode: number | null;
 }
 
 function summaryOf(pid: number, watch: Watch, ticks: readonly Tick[], isTraced: boolean): Summary {
@@ -300,7 +299,6 @@ function summaryOf(pid: number, watch: Watch, ticks: readonly Tick[], isTraced: 
           .map(([name, kinds]) => ({ name, kinds: Object.fromEntries(kinds) }))
       : null,
     lost: isTraced ? watch.lost : null,
-    exitCode: null,
   };
 }
 
