@@ -1,7 +1,7 @@
 /**
  * Counts words, as `wc -w` does in the C locale: runs of bytes that are not white space.
  */
-export function countWords(bytes: Uint8Array): number {
+export default function countWords(bytes: Uint8Array): number {
   let count = 0;
   let wasSpace = 1;
   for (let i = 0; i < bytes.length; i++) {
@@ -12,5 +12,3 @@ export function countWords(bytes: Uint8Array): number {
   }
   return count;
 }
-
-export default countWords;

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { map } from 'memmap';
 import { count, find, LineIndex, lineCount, mapParallel } from 'memmap/scan';
-import { countWords } from './scan-words.ts';
+import countWords from './scan-words.ts';
 
 const directory = process.argv[2] ?? tmpdir();
 const rounds = Number(process.argv[3] ?? 7);

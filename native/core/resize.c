@@ -35,7 +35,8 @@ static int check(struct resizing *resizing, struct memmap_facts *facts) {
   bool is_device = region->object_kind == MEMMAP_OBJECT_CHARACTER_DEVICE ||
                    region->object_kind == MEMMAP_OBJECT_BLOCK_DEVICE;
   if (is_device || region->access == MEMMAP_COPY) return MEMMAP_NOT_RESIZABLE;
-  if ((region->is_borrowed || region->flags & MEMMAP_SHARED_OBJECT) && !region->has_capacity)
+  bool is_fixed = region->is_borrowed || region->has_buffer || region->flags & MEMMAP_SHARED_OBJECT;
+  if (is_fixed && !region->has_capacity)
     return MEMMAP_NOT_RESIZABLE;
   /* Huge pages from the pool cannot be moved and kept. */
   if (region->huge_shift && region->fd < 0 && !region->has_capacity) return MEMMAP_NOT_RESIZABLE;
@@ -191,6 +192,14 @@ static int move_run(memmap_region *region, uintptr_t from, uintptr_t to, size_t 
   region_unlock_for_move(region, from, first, end);
   int result = platform_move(from, bytes, to, true);
   region_relock(region, result ? from : to, first, end);
+  if (memmap_errno(result) != EFAULT || end - first < 2) return result;
+  /* Several mappings after all, which the kernel did not make one again: half by half. */
+  size_t middle = first + (end - first) / 2;
+  size_t half = (middle - first) * region->page;
+  result = move_run(region, from, to, first, middle);
+  if (result) return result;
+  result = move_run(region, from + half, to + half, middle, end);
+  if (result) move_run(region, to, from, first, middle);
   return result;
 }
 

@@ -260,6 +260,25 @@ static void resize_on_old_kernels(void) {
   for_each_kind(resize_with_failures);
 }
 
+/* One range for the engine, but several mappings for the kernel: pages that were touched apart
+ * have different anon_vmas, and are not merged when their rights become the same. */
+static void resize_pieces_on_old_kernels(void) {
+  failing.is_old = true;
+  struct mapping mapping = map_memory(pages(PAGES), 0);
+  CHECK_EQUAL(memmap_protect(mapping.region, pages(3), pages(2), MEMMAP_NONE), 0);
+  for (size_t page = 0; page < PAGES; page++) {
+    if (page < 3 || page >= 5) store(page_at(&mapping, page), content_of(page));
+  }
+  CHECK_EQUAL(memmap_protect(mapping.region, pages(3), pages(2), MEMMAP_WRITE), 0);
+  for (size_t page = 3; page < 5; page++) store(page_at(&mapping, page), content_of(page));
+  if (count_maps_of(&mapping) == 1) check_skip("this kernel has merged them");
+  CHECK_EQUAL(resize(&mapping, pages(2 * PAGES)), 0);
+  for (size_t page = 0; page < PAGES; page++) {
+    CHECK_EQUAL(load(page_at(&mapping, page)), content_of(page));
+  }
+  CHECK_EQUAL(load(page_at(&mapping, PAGES)), 0);
+}
+
 static bool protect_once(int at) {
   struct mapping mapping = map_pieces();
   arm(at);
@@ -339,6 +358,33 @@ static bool collect_once(int at) {
 }
 static void collect_with_failures(void) { with_each_failure(collect_once); }
 static void putting_back_fails(void) { for_each_kind(collect_with_failures); }
+
+/* The same with one patch, behind the end of the file, over pages of all protections. */
+static bool collect_cut_once(int at) {
+  struct mapping mapping = map_pieces();
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+  cut(region_fd, 0);
+  load(mapping.at);
+  fill(region_fd, 0, pages(PAGES));
+  arm(at);
+  CHECK(memmap_collect(mapping.region, faults) > 0);
+  bool has_failed = disarm() >= at;
+  touch_pieces(&mapping);
+  for (size_t page = 0; page < PAGES; page++) load(mapping.at + pages(page));
+  check_pieces(&mapping, PAGES);
+  unmap(&mapping);
+  return has_failed;
+}
+
+static void putting_back_a_cut_file_fails(void) {
+  region_fd = make_file(pages(PAGES));
+  region_request = (struct memmap_request){
+    .fd = region_fd, .access = MEMMAP_WRITE, .length_bytes = (int64_t)pages(PAGES),
+  };
+  with_each_failure(collect_cut_once);
+  region_request.access = MEMMAP_COPY;
+  with_each_failure(collect_cut_once);
+}
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
@@ -423,10 +469,12 @@ static const struct check_case cases[] = {
   {"creating fails", creating_fails},
   {"resizing fails", resizing_fails},
   {"resizing on kernels before 6.17", resize_on_old_kernels},
+  {"resizing pieces on kernels before 6.17", resize_pieces_on_old_kernels},
   {"protecting fails", protecting_fails},
   {"locking fails", locking_fails},
   {"handling a fault fails", handling_fails},
   {"putting back fails", putting_back_fails},
+  {"putting back a cut file fails", putting_back_a_cut_file_fails},
   {"closing fails", closing_fails},
   {"evicting while it moves", evicting_while_it_moves},
   {"discarding while it moves", discarding_while_it_moves},

@@ -257,23 +257,6 @@ static void former_addresses(void) {
   CHECK_EQUAL(file_byte(fd, 9), 5);
 }
 
-/* Memory that kernels before 6.17 cannot move at once: one range, two mappings of the kernel. */
-static void memory_in_pieces(void) {
-  struct mapping mapping = map_memory(pages(PAGES), 0);
-  CHECK_EQUAL(memmap_protect(mapping.region, pages(3), pages(2), MEMMAP_NONE), 0);
-  for (size_t page = 0; page < PAGES; page++) {
-    if (page < 3 || page >= 5) store(mapping.at + pages(page), content_at(pages(page)));
-  }
-  CHECK_EQUAL(memmap_protect(mapping.region, pages(3), pages(2), MEMMAP_WRITE), 0);
-  for (size_t page = 3; page < 5; page++) {
-    store(mapping.at + pages(page), content_at(pages(page)));
-  }
-  CHECK_EQUAL(resize(&mapping, pages(2 * PAGES)), 0);
-  for (size_t page = 0; page < 2 * PAGES; page++) {
-    CHECK_EQUAL(load(mapping.at + pages(page)), page < PAGES ? content_at(pages(page)) : 0);
-  }
-}
-
 static const struct check_case cases[] = {
   {"files at random", resize_files},
   {"memory at random", resize_memory},
@@ -286,6 +269,5 @@ static const struct check_case cases[] = {
   {"a full disk", full_disk},
   {"what was said moves along", what_was_said_moves_along},
   {"former addresses", former_addresses},
-  {"memory in pieces", memory_in_pieces},
 };
 CHECK_MAIN(cases)

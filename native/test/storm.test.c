@@ -4,13 +4,19 @@
  * Whatever happens meanwhile, a load gives zero, the content, or what was stored and will be
  * thrown away; nothing that was thrown away is ever in the object; and when it is quiet again
  * everything is as it was.
+ *
+ *   MEMMAP_TEST_SECONDS=20 ./storm.test    each storm so long
  */
 #include <pthread.h>
 
 #include "mapping.h"
 
 enum { PAGES = 64, JUNK = 0xee, TOUCHERS = 2 };
-static const double seconds = 0.8;
+
+static double duration(void) {
+  const char *seconds = getenv("MEMMAP_TEST_SECONDS");
+  return seconds ? strtod(seconds, NULL) : 0.8;
+}
 
 struct storm {
   struct mapping mapping;
@@ -79,7 +85,7 @@ static void *protect_anything(void *seed) {
  * to be of these kinds (bits). */
 static uint64_t collect_all(unsigned kinds) {
   uint64_t count = 0;
-  for (double end = check_seconds() + seconds; check_seconds() < end; usleep(50)) {
+  for (double end = check_seconds() + duration(); check_seconds() < end; usleep(50)) {
     struct memmap_fault faults[MEMMAP_FAULT_KINDS];
     memmap_collect(storm.mapping.region, faults);
     for (unsigned kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
@@ -175,6 +181,13 @@ static void protect_memory(uint32_t flags) {
 }
 
 static void protect_private_memory(void) { protect_memory(0); }
+
+/* Content is put back in another way where /proc/self/mem cannot be opened. */
+static void protect_without_proc(void) {
+  drop_proc();
+  protect_memory(0);
+  _exit(0); /* the search for leaks needs ptrace, which this process has given up */
+}
 static void protect_memory_object(void) { protect_memory(MEMMAP_SHARED_OBJECT); }
 
 /* -- resizing ---------------------------------------------------------------------------------- */
@@ -189,7 +202,7 @@ static void resize_in_place(void) {
   storm.at = storm.mapping.at;
   storm.touch_bytes = pages(PAGES);
   for (int i = 0; i < TOUCHERS; i++) start(touch, &threads[i]);
-  for (double end = check_seconds() + seconds; check_seconds() < end;) {
+  for (double end = check_seconds() + duration(); check_seconds() < end;) {
     CHECK_EQUAL(resize(&storm.mapping, random_below(pages(PAGES))), 0);
     CHECK_EQUAL(look_at(storm.fd).st_size, storm.mapping.facts.length_bytes);
     struct memmap_fault faults[MEMMAP_FAULT_KINDS];
@@ -271,7 +284,7 @@ static void close_while_storing(void) {
   int fd = make_file(pages(PAGES));
   storm.touch_bytes = pages(PAGES);
   storm.stores_junk = true;
-  for (double end = check_seconds() + seconds; check_seconds() < end;) {
+  for (double end = check_seconds() + duration(); check_seconds() < end;) {
     struct thread threads[TOUCHERS];
     struct mapping mapping = map_file(fd, MEMMAP_READ);
     storm.at = mapping.at;
@@ -300,6 +313,7 @@ static const struct check_case cases[] = {
   {"cut and protect", cut_and_protect},
   {"cut and protect, copy", cut_and_protect_copy},
   {"protect, private memory", protect_private_memory},
+  {"protect, private memory, without /proc/self/mem", protect_without_proc},
   {"protect, memory object", protect_memory_object},
   {"resize in place", resize_in_place},
   {"resize by moving", resize_by_moving},

@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { type FaultError, map, pageSize } from 'memmap';
 import { countMappings, faultOf, pendingFault } from '../support/fault.ts';
 import { hazard } from '../support/hazard.ts';
-import { lacksRoot, mounted } from '../support/machine.ts';
+import { lacksCommand, lacksRoot, mounted } from '../support/machine.ts';
 
 const page = pageSize;
 const code = 'ERR_MEMMAP_IO';
-const lacks = lacksRoot;
+const lacks = lacksRoot || lacksCommand('unshare');
+/** Mounts are this process's own, so that they end with it however it ends. */
+const prefix = ['unshare', '--mount'];
 
 /** A tmpfs of 1 MiB, `used` bytes of it in a file to be removed, and a file of holes beside it. */
 function smallDisk(used: number, holes: number): { path: string; ballast: string } {
@@ -40,7 +42,7 @@ hazard(
     mapping.check();
     assert.equal(map(path).bytes[3 * page + 1], 8);
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard(
@@ -77,7 +79,7 @@ hazard(
         .every((byte) => byte === 0x33),
     );
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard(
@@ -96,7 +98,7 @@ hazard(
     const other = map(path).bytes;
     for (const index of good) assert.equal(other[index * page + 1], 9);
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard(
@@ -117,7 +119,7 @@ hazard(
       }),
     );
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 function faultlike(run: () => unknown): { code?: string } {

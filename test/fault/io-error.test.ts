@@ -16,16 +16,21 @@ const code = 'ERR_MEMMAP_IO';
 const size = 16 << 20;
 const lacks =
   lacksRoot ||
-  lacksCommand('losetup', 'mkfs.ext4') ||
+  lacksCommand('losetup', 'mkfs.ext4', 'unshare') ||
   (!existsSync('/dev/loop-control') && 'this kernel has no loop devices');
 
-/** A loop device over a file; both go with the process. */
-function loopDevice(backing: string): string {
-  const device = execFileSync('losetup', ['--find', '--show', backing], {
-    encoding: 'utf8',
-  }).trim();
-  process.prependListener('exit', () => spawnSync('losetup', ['--detach', device]));
-  return device;
+/** Mounts are this process's own, so that they end with it however it ends. */
+const prefix = ['unshare', '--mount'];
+
+/** A loop device over a file, for as long as somebody has it open: `use` opens it. */
+function withLoopDevice<T>(backing: string, use: (device: string) => T): T {
+  const options = { encoding: 'utf8' } as const;
+  const device = execFileSync('losetup', ['--find', '--show', backing], options).trim();
+  try {
+    return use(device);
+  } finally {
+    execFileSync('losetup', ['--detach', device]);
+  }
 }
 
 function flushDevice(device: string): void {
@@ -38,8 +43,8 @@ hazard(
     const content = pattern(1 << 20);
     const backing = temporaryPath('backing');
     writeFileSync(backing, content);
-    const device = loopDevice(backing);
-    const mapping = map(device);
+    const mapping = withLoopDevice(backing, (device) => map(device));
+    const device = mapping.path as string;
     assert.equal(mapping.byteLength, content.length);
     assert.ok(mapping.bytes.subarray(0, page).equals(content.subarray(0, page)));
     truncateSync(backing, 4 * page);
@@ -56,7 +61,7 @@ hazard(
     assert.ok(mapping.bytes.equals(content), 'healed');
     mapping.check();
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard(
@@ -67,10 +72,11 @@ hazard(
     writeFileSync(backing, '');
     truncateSync(backing, size);
     execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', backing]);
-    const device = loopDevice(backing);
     const directory = temporaryPath('mount');
     mkdirSync(directory);
-    execFileSync('mount', ['-o', 'errors=continue', device, directory]);
+    withLoopDevice(backing, (device) =>
+      execFileSync('mount', ['-o', 'errors=continue', device, directory]),
+    );
     process.prependListener('exit', () => spawnSync('umount', ['-l', directory]));
     const path = join(directory, 'file');
     writeFileSync(path, content);
@@ -98,7 +104,7 @@ hazard(
     assert.ok(bytes.equals(content), 'healed');
     mapping.check();
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard(
@@ -109,14 +115,14 @@ hazard(
     const backing = join(small, 'backing');
     writeFileSync(backing, '');
     truncateSync(backing, 8 << 20);
-    const mapping = map(loopDevice(backing), { access: 'write' });
+    const mapping = withLoopDevice(backing, (device) => map(device, { access: 'write' }));
     mapping.bytes.fill(1);
     await assert.rejects(mapping.flush(), { code: /^(EIO|ENOSPC)$/ });
     mapping.bytes.fill(2);
     assert.throws(() => mapping.flushSync(), { code: /^(EIO|ENOSPC)$/ });
     await turns();
   },
-  { lacks },
+  { lacks, prefix },
 );
 
 hazard('memory that has no disk has no such faults', () => {

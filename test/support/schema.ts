@@ -37,7 +37,9 @@ const rules: Record<string, Rule> = {
     return isIt ? [] : [`${at}: is ${found}, not ${types.join(' or ')}`];
   },
   const(rule: unknown, value: unknown, at) {
-    return value === rule ? [] : [`${at}: is ${JSON.stringify(value)}, not ${JSON.stringify(rule)}`];
+    return value === rule
+      ? []
+      : [`${at}: is ${JSON.stringify(value)}, not ${JSON.stringify(rule)}`];
   },
   enum(rule: unknown[], value: unknown, at) {
     return rule.includes(value) ? [] : [`${at}: ${JSON.stringify(value)} is not one of its values`];
@@ -61,7 +63,9 @@ const rules: Record<string, Rule> = {
   },
   required(rule: string[], value: unknown, at) {
     if (typeOf(value) !== 'object') return [];
-    return rule.filter((key) => !Object.hasOwn(value as object, key)).map((k) => `${at}.${k}: missing`);
+    return rule
+      .filter((key) => !Object.hasOwn(value as object, key))
+      .map((k) => `${at}.${k}: missing`);
   },
   properties(rule: Record<string, Schema>, value: unknown, at, { root }) {
     if (typeOf(value) !== 'object') return [];

@@ -135,6 +135,7 @@ function totalOf(all: readonly Looked[]): Total {
 
 function columnsFor(options: CacheOptions, out: Output): Column<FileResidency>[] {
   const quantity: Quantity = options.dirty ? 'dirty' : 'cached';
+  const isNarrow = out.mode === 'text' && out.isTerminal && out.width < narrow;
   const pagesColumn = (label: string, name: 'dirty' | 'writeback' | 'evicted') => ({
     label,
     text: (file: FileResidency) => size(bytesOf(file[name], file)),
@@ -154,8 +155,7 @@ function columnsFor(options: CacheOptions, out: Output): Column<FileResidency>[]
         cached === null ? null : pages === 0 ? 0 : (100 * cached) / pages,
     },
     { ...pagesColumn('DIRTY', 'dirty'), style: (file) => (file.dirty ? 'yellow' : undefined) },
-    pagesColumn('WB', 'writeback'),
-    pagesColumn('EVICTED', 'evicted'),
+    ...(isNarrow ? [] : [pagesColumn('WB', 'writeback'), pagesColumn('EVICTED', 'evicted')]),
     {
       label: options.dirty ? 'DIRTY PAGES' : 'IN MEMORY',
       align: 'left',
@@ -166,11 +166,18 @@ function columnsFor(options: CacheOptions, out: Output): Column<FileResidency>[]
   ];
 }
 
-const besidesName = 44; // the columns of figures
+/** Terminals of fewer columns have a table of fewer. */
+const narrow = 90;
+
+/** What the columns of figures leave for bar and name. */
+function roomIn(out: Output): number {
+  return out.width - (out.width < narrow ? 30 : 45);
+}
 
 function nameFor({ path }: FileResidency, out: Output): string {
   const name = printable(path ?? '');
-  return out.isTerminal ? shortenMiddle(name, Math.max(20, out.width - besidesName)) : name;
+  if (!out.isTerminal) return name;
+  return shortenMiddle(name, Math.max(16, roomIn(out) - narrowestBar - 4));
 }
 
 /** The bar has what names and figures leave on a terminal. */
@@ -178,7 +185,7 @@ function barCells({ width }: CacheOptions, out: Output, paths: readonly string[]
   if (width !== undefined) return width;
   if (!out.isTerminal) return defaultBar;
   const longest = paths.reduce((most, path) => Math.max(most, printable(path).length), 4);
-  return Math.max(narrowestBar, Math.min(60, out.width - besidesName - longest - 6));
+  return Math.max(narrowestBar, Math.min(60, roomIn(out) - longest - 4));
 }
 
 function cellsFor(options: CacheOptions, out: Output, paths: readonly string[]): number {
@@ -186,12 +193,14 @@ function cellsFor(options: CacheOptions, out: Output, paths: readonly string[]):
   return barCells(options, out, paths);
 }
 
+const count = (value: number, what: string) => `${value} ${value === 1 ? what : `${what}s`}`;
+
 function showMap(path: string, options: CacheOptions, out: Output): void {
   const file = lookAt(path, { ...options, cells: options.cells ?? mapCells });
   const quantity = options.dirty ? 'dirty' : 'cached';
   const each = file.cells[0];
-  const scale = each ? `, a cell is ${each.pages} pages at most` : '';
-  out.text('', `${printable(path)}: ${legend(out.ascii)}${scale}`);
+  const scale = each ? `, a cell is ${count(each.pages, 'page')}` : '';
+  out.text('', `${printable(path)}${scale}`, out.paint('dim', `  ${legend(out.ascii)}`));
   out.text(...residencyMap(file, { quantity, ascii: out.ascii, width: Math.min(out.width, 100) }));
 }
 

@@ -369,7 +369,7 @@ export const maps: CommandModule = {
   draws: true,
   examples: [
     ['memmap maps 4711', 'by kind: files, heap, stacks, shared memory, ...'],
-    ['memmap maps --group file --sort dirty --top 10 postgres', 'the files it has changed most'],
+    ['memmap maps --group file --top 10 postgres', 'the files with most in memory'],
     ['memmap maps --group none --pages --file data.bin 4711', 'each page of one file'],
     ['memmap maps --diff 5 4711', 'what changes within five seconds'],
     ['memmap maps -- node server.js', 'of a command, a second after its start'],
