@@ -193,12 +193,11 @@ static int private_pages_over(memmap_region *region, struct pages run) {
 static int open_with_copy(memmap_region *region, struct pages run) {
   uintptr_t stash = 0, address = page_address(region, run.first);
   size_t length = run_bytes(region, run);
-  int signal;
   int result = platform_map(&stash, length, MEMMAP_WRITE, PLATFORM_NORESERVE, 0, -1, 0);
   if (result) return result;
   /* A page behind the end of the object has no content; it stays zero in the stash. */
   for (size_t done = 0; done < length; done += region->page) {
-    platform_copy((void *)(stash + done), (const void *)(address + done), region->page, &signal);
+    platform_copy((void *)(stash + done), (const void *)(address + done), region->page);
   }
   result = platform_protect(address, length, MEMMAP_WRITE);
   if (result) {
@@ -259,8 +258,7 @@ static int put_copy_back(memmap_region *region, const struct patch *patch) {
   if (result) return result;
   if (platform_poke(address, (const void *)patch->stash, length) != 0) {
     platform_protect(address, length, MEMMAP_WRITE);
-    int signal;
-    platform_copy((void *)address, (const void *)patch->stash, length, &signal);
+    platform_copy((void *)address, (const void *)patch->stash, length);
     platform_protect(address, length, MEMMAP_READ);
   }
   platform_unmap(patch->stash, length);
@@ -527,41 +525,39 @@ static size_t inside_file(const memmap_region *region, uint64_t offset, size_t l
 
 /* What platform_copy does, also where the target begins inside of the source: from the end on,
  * through a buffer, in which case a fault leaves everything uncopied as far as the caller knows. */
-static size_t copy_any(void *target, const void *source, size_t length, int *signal) {
+static struct platform_copied copy_any(void *target, const void *source, size_t length) {
   char bounce[1 << 14];
   uintptr_t to = (uintptr_t)target, from = (uintptr_t)source;
-  if (to <= from || to >= from + length) return platform_copy(target, source, length, signal);
+  if (to <= from || to >= from + length) return platform_copy(target, source, length);
+  struct platform_copied copied = {0};
   for (size_t left = length; left > 0;) {
     size_t piece = left < sizeof(bounce) ? left : sizeof(bounce);
     left -= piece;
-    if (platform_copy(bounce, (const void *)(from + left), piece, signal)) return length;
-    if (platform_copy((void *)(to + left), bounce, piece, signal)) return length;
+    copied = platform_copy(bounce, (const void *)(from + left), piece);
+    if (!copied.left) copied = platform_copy((void *)(to + left), bounce, piece);
+    if (copied.left) {
+      copied.left = length;
+      return copied;
+    }
   }
-  *signal = 0;
-  return 0;
+  return copied;
 }
 
 static struct memmap_copied copy(memmap_region *region, uint64_t offset, void *target,
                                  const void *source, size_t wanted) {
-  int signal = 0;
   uint64_t bytes = region->length_bytes;
   if (offset >= bytes) return (struct memmap_copied){0, MEMMAP_FAULT_KINDS};
   if (wanted > bytes - offset) wanted = (size_t)(bytes - offset);
   size_t length = inside_file(region, offset, wanted);
-  size_t left = copy_any(target, source, length, &signal);
-  struct memmap_copied copied = {length - left, MEMMAP_FAULT_KINDS};
+  struct platform_copied done = copy_any(target, source, length);
+  struct memmap_copied copied = {length - done.left, MEMMAP_FAULT_KINDS};
   if (length < wanted) copied.fault = MEMMAP_FAULT_TRUNCATED;
-  uintptr_t at = region->start + region->delta + (uintptr_t)(offset + copied.bytes);
-  bool is_reading = (uintptr_t)source + copied.bytes == at;
-  if (left) copied.fault = reason(region, at, signal == 1, !is_reading);
-  /* Was it this side at all? */
-  char byte;
-  const char *ours = (const char *)at;
-  const char *theirs = (const char *)source + copied.bytes;
-  if (left && (is_reading ? platform_copy(&byte, ours, 1, &signal) == 0
-                          : platform_copy(&byte, theirs, 1, &signal) != 0)) {
-    copied.fault = MEMMAP_FAULT_KINDS + 1;
-  }
+  if (!done.left) return copied;
+  bool is_ours = done.address >= region->start && done.address < region->start + region->reserved;
+  bool is_write = (uintptr_t)target >= region->start &&
+                  (uintptr_t)target < region->start + region->reserved;
+  copied.fault = is_ours ? reason(region, done.address, done.is_bus, is_write)
+                         : MEMMAP_FAULT_KINDS + 1;
   return copied;
 }
 

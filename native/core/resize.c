@@ -123,8 +123,7 @@ static void zero_tail(memmap_region *region) {
   uintptr_t at = region->start + region->delta + (uintptr_t)region->length_bytes;
   for (uintptr_t end = region->start + region->mapped; at < end;) {
     size_t part = end - at < sizeof(zeros) ? (size_t)(end - at) : sizeof(zeros);
-    int signal;
-    if (platform_copy((void *)at, zeros, part, &signal)) platform_poke(at, zeros, part);
+    if (platform_copy((void *)at, zeros, part).left) platform_poke(at, zeros, part);
     at += part;
   }
 }

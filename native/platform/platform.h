@@ -100,9 +100,13 @@ struct platform_fault {
 int platform_install_handlers(bool (*decide)(const struct platform_fault *fault));
 int platform_handlers_lost(void);
 
-/* Copies until the end or the first fault of either side; returns what was not copied. *signal is
- * 0 or the signal that ended it. */
-size_t platform_copy(void *target, const void *source, size_t length, int *signal);
+/* Copies until the end or the first fault of either side. */
+struct platform_copied {
+  size_t left;
+  uintptr_t address; /* that faulted, when something is left */
+  bool is_bus;
+};
+struct platform_copied platform_copy(void *target, const void *source, size_t length);
 
 /* -- threads ----------------------------------------------------------------------------------- */
 

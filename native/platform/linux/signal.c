@@ -17,10 +17,11 @@
 
 /*
  * The copy that survives faults: while its instructions run, the handler sends a fault to their
- * end instead of replacing anything. The result is what is left to copy; the second result is 0
- * or the signal. Only the frame of this function is left early, so nothing needs to be unwound.
+ * end instead of replacing anything. The result is what is left to copy; the second result is the
+ * address of the fault, its highest bit set for SIGBUS (addresses of programs have none). Only the frame of this function is left early, so nothing needs to be unwound.
  */
-struct copy_result { size_t left; uint64_t signal; };
+struct copy_result { size_t left; uint64_t fault; };
+#define FAULT_IS_BUS ((uint64_t)1 << 63)
 struct copy_result memmap_copy_run(void *target, const void *source, size_t length);
 extern const char memmap_copy_begin[], memmap_copy_slow[], memmap_copy_end[];
 
@@ -82,20 +83,20 @@ typedef unsigned long long context_register;
 #error "memmap has no fault-safe copy for this processor yet: add it to platform/linux/signal.c"
 #endif
 
-size_t platform_copy(void *target, const void *source, size_t length, int *signal) {
+struct platform_copied platform_copy(void *target, const void *source, size_t length) {
   struct copy_result result = memmap_copy_run(target, source, length);
-  *signal = (int)result.signal;
-  return result.left;
+  return (struct platform_copied){result.left, (uintptr_t)(result.fault & ~FAULT_IS_BUS),
+                                  (result.fault & FAULT_IS_BUS) != 0};
 }
 
 /* The fault is in the copy: let it end there (or go on more slowly). */
-static bool end_copy(ucontext_t *context, int signal) {
+static bool end_copy(ucontext_t *context, uint64_t fault) {
   uintptr_t at = (uintptr_t)CONTEXT_PC(context);
   if (at < (uintptr_t)memmap_copy_begin || at >= (uintptr_t)memmap_copy_end) return false;
   bool is_fast = at < (uintptr_t)memmap_copy_slow;
   const char *next = is_fast ? memmap_copy_slow : memmap_copy_end;
   CONTEXT_PC(context) = (context_register)(uintptr_t)next;
-  if (!is_fast) CONTEXT_SECOND(context) = (context_register)signal;
+  if (!is_fast) CONTEXT_SECOND(context) = (context_register)fault;
   return true;
 }
 
@@ -171,7 +172,7 @@ static void handle(int signal, siginfo_t *info, void *context) {
       .is_mapped = signal == SIGBUS || info->si_code != SEGV_MAPERR, .detail = info->si_code,
     };
     decode_access(context, &fault);
-    is_done = end_copy(context, signal == SIGBUS ? 1 : 2) || atomic_load(&decide)(&fault);
+    is_done = end_copy(context, fault.address | (fault.is_bus ? FAULT_IS_BUS : 0)) || atomic_load(&decide)(&fault);
   }
   if (!is_done) pass_on(signal, info, context);
   errno = error;
