@@ -72,6 +72,31 @@ export const own: readonly (readonly [
     [['lockSync by the thread that holds the lock', 'unlock first, or lock() for another task']],
   ],
   [
+    'ERR_MEMMAP_ENCODING',
+    'memmap',
+    'an expression was to be matched against bytes that are not UTF-8 text',
+    [['another encoding, or no text at all', "encoding: 'latin1' matches the bytes as they are"]],
+  ],
+  [
+    'ERR_MEMMAP_STALE_INDEX',
+    'memmap',
+    'the line index is not of the text that is there now',
+    [
+      ['the file has changed since the index was built', 'LineIndex.build(mapping)'],
+      ['the saved index is of another file or part, or damaged', 'build and save it again'],
+    ],
+  ],
+  [
+    'ERR_MEMMAP_WORKER',
+    'memmap',
+    'the function of mapParallel could not do its work on a slice',
+    [
+      ['the module cannot be imported, or its default export is no function', 'look at cause'],
+      ['the function threw, or its result cannot be cloned', 'look at cause'],
+      ['the worker thread died', 'too little memory, or process.exit in the module'],
+    ],
+  ],
+  [
     'ERR_INVALID_ARG_TYPE',
     'memmap',
     'an argument is of the wrong kind',

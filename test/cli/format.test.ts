@@ -5,8 +5,12 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatPercent,
   formatRatio,
+  formatSize,
   paintFor,
+  printable,
+  shortenMiddle,
   wrap,
 } from '#dist/cli/format.js';
 
@@ -56,4 +60,48 @@ test('colours are for terminals that want them', () => {
   assert.equal(paintFor({ isTTY: true }, { NO_COLOR: '1' })('bold', 'x'), 'x');
   assert.equal(paintFor({ isTTY: true }, { TERM: 'dumb' })('bold', 'x'), 'x');
   assert.equal(paintFor({}, {})('bold', 'x'), 'x');
+});
+
+test('colours by command line count more than the environment', () => {
+  assert.equal(paintFor({}, { NO_COLOR: '1' }, 'always')('red', 'x'), '\u001b[31mx\u001b[39m');
+  assert.equal(paintFor({ isTTY: true }, {}, 'never')('red', 'x'), 'x');
+});
+
+test('sizes in tables are short', () => {
+  const cases: [number, string][] = [
+    [0, '0'],
+    [512, '512'],
+    [1000, '1K'],
+    [4096, '4K'],
+    [94.3 * 2 ** 20, '94.3M'],
+    [999.4 * 2 ** 20, '999M'],
+    [1023 * 2 ** 20, '1G'],
+    [1.5 * 2 ** 40, '1.5T'],
+    [-4096, '-4K'],
+  ];
+  for (const [value, text] of cases) assert.equal(formatSize(value), text);
+});
+
+test('100 % is everything, and 0 % is nothing', () => {
+  const cases: [number, number, string][] = [
+    [0, 10, '0%'],
+    [10, 10, '100%'],
+    [9999, 10_000, '99.9%'],
+    [1, 10_000, '<0.1%'],
+    [1, 3, '33.3%'],
+    [0, 0, '-'],
+  ];
+  for (const [part, whole, text] of cases) assert.equal(formatPercent(part, whole), text);
+});
+
+test('names cannot control a terminal or break a line', () => {
+  assert.equal(printable('plain ä 日本'), 'plain ä 日本');
+  assert.equal(printable('a\nb\tc\u001b[31m\\'), 'a\\nb\\tc\\x1b[31m\\\\');
+  assert.equal(printable('\u202ertl'), '\\u202ertl');
+});
+
+test('long names keep their end', () => {
+  assert.equal(shortenMiddle('short', 10), 'short');
+  assert.equal(shortenMiddle('/a/very/long/path/to/file.bin', 16), '/a/ve…o/file.bin');
+  assert.equal(shortenMiddle('/a/very/long/path/to/file.bin', 16).length, 16);
 });

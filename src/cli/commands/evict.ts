@@ -79,7 +79,11 @@ function hintsFor({ reasons }: Eviction, options: EvictOptions, path: string): s
     hints.push('pages that several processes map leave when all but one have unmapped them');
   }
   if (has('locked')) hints.push('locked pages stay until who locks them unlocks, or ends');
-  if (has('unknown')) hints.push('run as root to see who maps it, or try again');
+  if (has('unknown')) {
+    if (options.range) {
+      hints.push('pages are kept in blocks (folios) that leave as a whole: try without --range');
+    } else hints.push('run as root to see who maps it, or try again');
+  }
   return hints;
 }
 

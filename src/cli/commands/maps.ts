@@ -122,8 +122,14 @@ function selected(space: AddressSpace, { file, group }: MapsOptions): AddressSpa
 }
 
 function account(entry: SmapsEntry): Account {
-  const found = entry.rss === undefined ? null : accountOf(entry);
-  return found ?? (groupMaps([entry], 'none')[0] as Account);
+  if (entry.rss !== undefined) return accountOf(entry);
+  const {
+    name: _name,
+    kind: _kind,
+    entries: _entries,
+    ...unknown
+  } = groupMaps([entry], 'none')[0] as AddressSpaceGroup;
+  return unknown;
 }
 
 function allEntries({ groups }: AddressSpace): SmapsEntry[] {
@@ -368,7 +374,7 @@ export const maps: CommandModule = {
   takesChild: true,
   draws: true,
   examples: [
-    ['memmap maps 4711', 'by kind: files, heap, stacks, shared memory, ...'],
+    ['memmap maps 4711', 'by kind: files, heap, stacks, ...'],
     ['memmap maps --group file --top 10 postgres', 'the files with most in memory'],
     ['memmap maps --group none --pages --file data.bin 4711', 'each page of one file'],
     ['memmap maps --diff 5 4711', 'what changes within five seconds'],

@@ -2,7 +2,7 @@
  * /proc/PID/smaps and smaps_rollup: what each mapping has in memory (fs/proc/task_mmu.c, show_smap).
  * A header as in maps, then lines of `Name: value kB`; kernels differ in which they have.
  */
-import { fieldsOf, linesOf, pick } from './fields.ts';
+import { fieldsOf, pick } from './fields.ts';
 import { type MapEntry, parseMapLine } from './maps.ts';
 
 const quantities = {
@@ -92,49 +92,117 @@ export const vmFlags: Readonly<Record<string, string>> = {
   gu: 'has guard pages',
 };
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** What the quantities and flags tell that a name does not. */
-function refined(entry: SmapsEntry): SmapsEntry {
+function refineKind(entry: Mutable<SmapsEntry>): void {
   const { kind, flags, rss } = entry;
-  if (flags?.includes('ht')) return { ...entry, kind: 'hugetlb' };
-  if (flags?.includes('ss')) return { ...entry, kind: 'stack' };
+  if (flags?.includes('ht')) entry.kind = 'hugetlb';
+  else if (flags?.includes('ss')) entry.kind = 'stack';
   // Memory that was in use before its rights were taken is more than a reserve.
-  if (kind === 'reserve' && rss !== undefined && rss > 0) return { ...entry, kind: 'anonymous' };
-  return entry;
+  else if (kind === 'reserve' && rss !== undefined && rss > 0) entry.kind = 'anonymous';
 }
 
-function completed(entry: MapEntry, lines: string[]): SmapsEntry {
-  const fields = fieldsOf(lines.join('\n'));
-  const flags = fields.get('VmFlags');
-  const eligible = fields.get('THPeligible');
-  const key = fields.get('ProtectionKey');
+/** Of a process the mappings have few different flags: each text of them is split once. */
+class Flags {
+  readonly #known = new Map<string, readonly string[]>();
+
+  split(text: string): readonly string[] {
+    let flags = this.#known.get(text);
+    if (!flags) {
+      flags = text.split(/\s+/).filter(Boolean);
+      this.#known.set(text, flags);
+    }
+    return flags;
+  }
+}
+
+type Store = (entry: Mutable<SmapsEntry>, value: string, flags: Flags) => void;
+
+/** What is not a quantity. */
+const others: Readonly<Record<string, Store>> = {
+  VmFlags: (entry, value, flags) => {
+    entry.flags = flags.split(value);
+  },
+  THPeligible: (entry, value) => {
+    entry.hugeEligible = value === '1';
+  },
+  ProtectionKey: (entry, value) => {
+    entry.protectionKey = Number(value);
+  },
   // Android's kernels before 5.17 gave the name of anonymous memory on a line of its own.
-  const given = fields.get('Name');
-  return refined({
-    ...entry,
-    ...(entry.name === null && given ? { name: given, kind: 'anonymous' as const } : {}),
-    ...pick(fields, quantities),
-    ...(flags === undefined ? {} : { flags: flags.split(/\s+/).filter(Boolean) }),
-    ...(eligible === undefined ? {} : { hugeEligible: eligible === '1' }),
-    ...(key === undefined ? {} : { protectionKey: Number(key) }),
-  });
+  Name: (entry, value) => {
+    if (entry.name !== null || value === '') return;
+    entry.name = value;
+    entry.kind = 'anonymous';
+  },
+};
+
+type QuantityName = keyof SmapsQuantities;
+const fields = new Map<string, QuantityName | Store>([
+  ...(Object.entries(quantities) as [string, QuantityName][]),
+  ...Object.entries(others),
+]);
+
+const [letterA, letterZ, digitZero, digitNine, space, letterB] = [65, 90, 48, 57, 32, 66] as const;
+
+/**
+ * The number in `text` from `start` to `end`, in bytes where `kB` follows it; -1: there is none. A
+ * process may have a million of these lines: no text is cut out for them.
+ */
+function numberIn(text: string, start: number, end: number): number {
+  let at = start;
+  while (at < end && text.charCodeAt(at) === space) at++;
+  let value = 0;
+  const first = at;
+  for (; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code < digitZero || code > digitNine) break;
+    value = value * 10 + (code - digitZero);
+  }
+  if (at === first) return -1;
+  if (at === end) return value;
+  return at === end - 3 && text.charCodeAt(end - 1) === letterB ? value * 1024 : -1;
+}
+
+function readField(
+  entry: Mutable<SmapsEntry>,
+  text: string,
+  start: number,
+  end: number,
+  flags: Flags,
+): void {
+  const colon = text.indexOf(':', start);
+  if (colon < 0 || colon >= end) return;
+  const field = fields.get(text.slice(start, colon));
+  if (typeof field === 'string') {
+    const value = numberIn(text, colon + 1, end);
+    if (value >= 0) entry[field] = value;
+  } else if (field) field(entry, text.slice(colon + 1, end).trim(), flags);
 }
 
 /** Reads the whole text. */
 export function parseSmaps(text: string): SmapsEntry[] {
-  const entries: SmapsEntry[] = [];
-  let entry: MapEntry | null = null;
-  let lines: string[] = [];
-  for (const line of linesOf(text)) {
-    const next = parseMapLine(line);
-    if (!next) {
-      lines.push(line);
-      continue;
+  const entries: Mutable<SmapsEntry>[] = [];
+  const flags = new Flags();
+  let entry: Mutable<SmapsEntry> | undefined;
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf('\n', start);
+    const end = newline < 0 ? text.length : newline;
+    const code = text.charCodeAt(start);
+    // Headers begin with a digit or a small letter, fields with a capital.
+    if (code >= letterA && code <= letterZ) {
+      if (entry) readField(entry, text, start, end, flags);
+    } else {
+      const next = parseMapLine(text.slice(start, end));
+      if (next) {
+        entry = next;
+        entries.push(entry);
+      }
     }
-    if (entry) entries.push(completed(entry, lines));
-    entry = next;
-    lines = [];
+    start = end + 1;
   }
-  if (entry) entries.push(completed(entry, lines));
+  for (const one of entries) refineKind(one);
   return entries;
 }
 
