@@ -132,6 +132,18 @@ static struct pages same_protection(const memmap_region *region, size_t page, si
   return run;
 }
 
+/* How much of the region's object is left, in pages of the region; all of it without a size. */
+static size_t pages_left(const memmap_region *region) {
+  size_t mapped = region->mapped / region->page;
+  bool has_size = region->object_kind == MEMMAP_OBJECT_FILE ||
+                  region->flags & MEMMAP_SHARED_OBJECT;
+  int64_t size = has_size ? platform_size(region->fd) : -1;
+  if (size < 0) return mapped;
+  if ((uint64_t)size <= region->object_offset) return 0;
+  size_t left = round_up((uint64_t)size - region->object_offset, region->page) / region->page;
+  return left < mapped ? left : mapped;
+}
+
 /* -- patches ------------------------------------------------------------------------------------ */
 
 /* Room for one patch more, in the handler: a table is a mapping of its own when it grows. */
@@ -251,18 +263,33 @@ static int patch_everything(memmap_region *region) {
 
 /* -- putting back --------------------------------------------------------------------------------- */
 
+/* The content of one page; a page that the object no longer has, has none. */
+static int put_page_back(const memmap_region *region, size_t page, uintptr_t stash) {
+  for (int i = 0; i < 3 && page < pages_left(region); i++) {
+    if (platform_poke(page_address(region, page), (const void *)stash, region->page) == 0) return 0;
+  }
+  return page < pages_left(region) ? memmap_failure(MEMMAP_CALL_PWRITE, EIO) : 0;
+}
+
+/* First read-only and then the content, so that no store comes in between. */
 static int put_copy_back(memmap_region *region, const struct patch *patch) {
   uintptr_t address = page_address(region, patch->first);
   size_t length = (patch->end - patch->first) * region->page;
   int result = platform_protect(address, length, MEMMAP_READ);
   if (result) return result;
-  if (platform_poke(address, (const void *)patch->stash, length) != 0) {
-    platform_protect(address, length, MEMMAP_WRITE);
-    platform_copy((void *)address, (const void *)patch->stash, length);
-    platform_protect(address, length, MEMMAP_READ);
+  int poked = platform_poke(address, (const void *)patch->stash, length);
+  if (poked < 0) {
+    /* Without a way to write there, the copy itself becomes the pages. */
+    result = platform_protect(patch->stash, length, MEMMAP_READ);
+    if (result == 0) result = platform_move(patch->stash, length, address, false);
+    if (result == 0) region_relock(region, address, patch->first, patch->end);
   }
-  platform_unmap(patch->stash, length);
-  return 0;
+  for (size_t page = patch->first; poked > 0 && result == 0 && page < patch->end; page++) {
+    result = put_page_back(region, page, patch->stash + (page - patch->first) * region->page);
+  }
+  if (result) platform_protect(address, length, MEMMAP_WRITE); /* still a patch, so open */
+  else if (poked >= 0) platform_unmap(patch->stash, length);
+  return result;
 }
 
 static int put_moved_back(memmap_region *region, const struct patch *patch) {
@@ -283,10 +310,10 @@ static int put_protection_back(memmap_region *region, const struct patch *patch)
   return result;
 }
 
-static int put_patch_back(memmap_region *region, const struct patch *patch) {
+static int put_patch_back(memmap_region *region, struct patch *patch) {
   switch (patch->kind) {
     case PATCH_ZEROS:
-    case PATCH_PRIVATE: return region_place(region, patch->first, patch->end);
+    case PATCH_PRIVATE: return region_place(region, &patch->first, patch->end);
     case PATCH_COPY: return put_copy_back(region, patch);
     case PATCH_MOVE: return put_moved_back(region, patch);
     case PATCH_OPEN: return put_protection_back(region, patch);
@@ -353,18 +380,6 @@ static bool decide_protection(memmap_region *region, size_t page,
   if (protection == MEMMAP_READ) record(region, MEMMAP_FAULT_READ_ONLY, fault, MEMMAP_WRITE);
   else record(region, MEMMAP_FAULT_NO_ACCESS, fault, fault->access);
   return true;
-}
-
-/* How much of the region's object is left, in pages of the region; all of it without a size. */
-static size_t pages_left(const memmap_region *region) {
-  size_t mapped = region->mapped / region->page;
-  bool has_size = region->object_kind == MEMMAP_OBJECT_FILE ||
-                  region->flags & MEMMAP_SHARED_OBJECT;
-  int64_t size = has_size ? platform_size(region->fd) : -1;
-  if (size < 0) return mapped;
-  if ((uint64_t)size <= region->object_offset) return 0;
-  size_t left = round_up((uint64_t)size - region->object_offset, region->page) / region->page;
-  return left < mapped ? left : mapped;
 }
 
 /* The object could not give the page: it has become shorter, or it failed. When it says neither

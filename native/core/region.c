@@ -61,15 +61,17 @@ static int place_run(const memmap_region *region, struct pages run,
 
 /* Each run with its protection from the first moment on: a store that comes between would get
  * into the object. */
-int region_place(memmap_region *region, size_t first, size_t end) {
-  for (size_t page = first, stop; page < end; page = stop) {
-    enum memmap_access protection = protection_at(region, page, &stop);
+int region_place(memmap_region *region, size_t *first, size_t end) {
+  size_t begin = *first;
+  int result = 0;
+  for (size_t stop; *first < end && result == 0;) {
+    enum memmap_access protection = protection_at(region, *first, &stop);
     if (stop > end) stop = end;
-    int result = place_run(region, (struct pages){page, stop}, protection);
-    if (result) return result;
+    result = place_run(region, (struct pages){*first, stop}, protection);
+    if (result == 0) *first = stop;
   }
-  region_restate(region, first, end);
-  return 0;
+  region_restate(region, begin, *first);
+  return result;
 }
 
 static const struct { int bit; enum memmap_advice advice; } advice_bits[] = {

@@ -66,7 +66,7 @@ struct memmap_region {
   uint32_t flags; /* enum memmap_flags */
   unsigned huge_shift;
   bool is_shared;    /* MAP_SHARED */
-  bool is_closed;
+  atomic_bool is_closed;
   bool is_borrowed;  /* the memory belongs to somebody else */
   bool is_abandoned; /* who has given it away meanwhile */
   bool has_capacity;
@@ -124,8 +124,9 @@ static inline enum memmap_access default_protection(const memmap_region *region)
 enum memmap_access protection_at(const memmap_region *region, size_t page, size_t *end);
 
 /* Maps the object over pages [first, end) of the region, with what was said about them: right,
- * advice, locks. pre: the lock is held or the region is nobody's yet. [handler: no] */
-int region_place(memmap_region *region, size_t first, size_t end);
+ * advice, locks. *first is then where it stopped: `end`, unless it failed.
+ * pre: the lock is held or the region is nobody's yet. [handler: no] */
+int region_place(memmap_region *region, size_t *first, size_t end);
 /* Applies advice and locks to pages that were mapped anew. Best effort. */
 void region_restate(memmap_region *region, size_t first, size_t end);
 /* Locks again, and unlocks for a move, what the map of locks says. [handler] */

@@ -136,7 +136,8 @@ static int resize_in_place(struct resizing *resizing) {
   int result = 0;
   if (after > before) {
     result = advise_added(region, before, after);
-    if (result == 0) result = region_place(region, before, after);
+    size_t first = before;
+    if (result == 0) result = region_place(region, &first, after);
     if (result == 0) result = lock_added(region, before, after);
   } else if (after < before) {
     result = place_reservation(page_address(region, after), (before - after) * region->page,
@@ -150,7 +151,8 @@ static int resize_in_place(struct resizing *resizing) {
                         MEMMAP_NONE);
       forget(region, before, after);
     } else if (after < before) {
-      region_place(region, after, before);
+      size_t first = after;
+      region_place(region, &first, before);
     }
     return result;
   }
@@ -210,11 +212,13 @@ static int fill_new_place(memmap_region *region, struct place old) {
   int result = advise_added(region, before, after);
   if (result) return result;
   if (region->fd >= 0) {
-    result = after ? region_place(region, 0, after) : 0;
+    size_t first = 0;
+    result = after ? region_place(region, &first, after) : 0;
     if (result == 0 && after > before) result = lock_added(region, before, after);
     return result;
   }
-  result = after > kept ? region_place(region, kept, after) : 0;
+  size_t first = kept;
+  result = after > kept ? region_place(region, &first, after) : 0;
   if (result == 0 && after > kept) result = lock_added(region, kept, after);
   size_t done = 0;
   for (size_t stop; result == 0 && done < kept; done = stop) {
@@ -227,10 +231,7 @@ static int fill_new_place(memmap_region *region, struct place old) {
   /* Back again what has moved; the run that failed has not. */
   for (size_t page = 0, stop; page < done; page = stop) {
     stop = piece_end(region, page, done);
-    uintptr_t from = page_address(region, page), to = old.start + page * region->page;
-    region_unlock_for_move(region, from, page, stop);
-    platform_move(from, (stop - page) * region->page, to, false);
-    region_relock(region, to, page, stop);
+    move_run(region, page_address(region, page), old.start + page * region->page, page, stop);
   }
   return result;
 }

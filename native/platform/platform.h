@@ -28,7 +28,8 @@ int platform_unmap(uintptr_t address, size_t length);                           
 int platform_protect(uintptr_t address, size_t length, enum memmap_access protection); /* [handler] */
 /* Moves pages over the range at `target`; keep: the source stays mapped, without pages. [handler] */
 int platform_move(uintptr_t source, size_t length, uintptr_t target, bool keep);
-/* Writes to pages of this process that may be read-only. -1 where the system cannot. */
+/* Writes to pages of this process that may be read-only. -1 where the system cannot, 1 where a
+ * page cannot be had: what comes before it was written. */
 int platform_poke(uintptr_t target, const void *source, size_t length);
 
 int platform_sync(uintptr_t address, size_t length, enum memmap_sync mode, bool invalidate);

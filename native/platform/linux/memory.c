@@ -89,7 +89,7 @@ int platform_poke(uintptr_t target, const void *source, size_t length) {
     if (written <= 0) break;
   }
   close(fd);
-  return written > 0 || length == 0 ? 0 : -1;
+  return written > 0 || length == 0 ? 0 : 1;
 }
 
 int platform_sync(uintptr_t address, size_t length, enum memmap_sync mode, bool invalidate) {
