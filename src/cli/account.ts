@@ -20,7 +20,7 @@ const labels: Record<Quantity, string> = {
   huge: 'HUGE',
   locked: 'LOCKED',
 };
-export const quantities = Object.keys(labels) as Quantity[];
+const quantities = Object.keys(labels) as Quantity[];
 
 export function quantityColumns<Row extends Account>(
   names: readonly Quantity[] = quantities,

@@ -45,7 +45,7 @@ export function share({ cached, pages }: { cached: number | null; pages: number 
 /** What a bar or map is of. */
 export type Quantity = 'cached' | 'dirty';
 
-export function cellLevels(file: FileResidency, quantity: Quantity): Level[] {
+function cellLevels(file: FileResidency, quantity: Quantity): Level[] {
   return file.cells.map((cell) => levelOf(cell[quantity], cell.pages));
 }
 

@@ -6,6 +6,18 @@ import { type ColorChoice, type Paint, paintFor } from './format.ts';
 
 const clearLine = '\r\u001b[K';
 
+let isListening = false;
+
+/** The reader of a pipe may have seen enough: then this process ends without a word. */
+export function endWithReader(): void {
+  if (isListening) return;
+  isListening = true;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
 export interface ScreenOptions {
   color?: ColorChoice;
   /** The narrowest and the widest that lines are laid out for. */
@@ -27,11 +39,7 @@ export class Screen {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : 100;
     this.width = Math.max(narrowest, Math.min(widest, columns));
     this.paint = paintFor(process.stdout, process.env, color);
-    // The reader of a pipe may have seen enough.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
+    endWithReader();
   }
 
   print(lines: string[]): void {

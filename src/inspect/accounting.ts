@@ -51,13 +51,8 @@ const quantityNames: readonly Quantity[] = [
 ];
 
 /** The sum where every part of it is known. */
-function sum(...parts: (number | undefined)[]): number | null {
-  let total = 0;
-  for (const part of parts) {
-    if (part === undefined) return null;
-    total += part;
-  }
-  return total;
+function sum(first: number | null | undefined, second: number | undefined): number | null {
+  return first == null || second === undefined ? null : first + second;
 }
 
 const objectsInMemory: readonly MapKind[] = [
@@ -89,16 +84,17 @@ export function accountOf(entry: SmapsEntry): Account {
   const clean =
     rss === undefined || fileDirty === null ? null : Math.max(0, rss - anonymous - fileDirty);
   const { anonHugePages, shmemHugePages = 0, fileHugePages = 0 } = entry;
+  const huge = sum(sum(anonHugePages, shmemHugePages), fileHugePages);
   return {
     maps: 1,
     virtual: entry.length,
-    resident: sum(rss, sharedHugetlb, privateHugetlb),
+    resident: sum(sum(rss, sharedHugetlb), privateHugetlb),
     proportional: entry.pss ?? null,
-    shared: sum(entry.sharedClean, sharedDirty, sharedHugetlb),
-    private: sum(entry.privateClean, privateDirty, privateHugetlb),
+    shared: sum(sum(entry.sharedClean, sharedDirty), sharedHugetlb),
+    private: sum(sum(entry.privateClean, privateDirty), privateHugetlb),
     dirty,
     swap: entry.swap ?? null,
-    huge: sum(anonHugePages, shmemHugePages, fileHugePages, sharedHugetlb, privateHugetlb),
+    huge: sum(sum(huge, sharedHugetlb), privateHugetlb),
     locked: entry.flags === undefined ? null : isLocked(entry) ? (rss ?? null) : 0,
     freeable: isBacked(entry) && !isLocked(entry) ? clean : 0,
     needsWriteBack: canWriteBack ? fileDirty : 0,

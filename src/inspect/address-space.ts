@@ -118,11 +118,12 @@ export function addressSpace(
   boolean('options.cheap', cheap);
   const gaps: Unknown[] = [];
   const entries = readEntries(pid, cheap, gaps);
+  const groups = groupMaps(entries, by);
   return {
     pid,
     pageSize: native.pageBytes,
-    groups: groupMaps(entries, by),
-    total: addAccounts(entries.map(account)),
+    groups,
+    total: addAccounts(groups),
     locked: readStatus(pid).locked ?? null,
     maximumMaps: tryReadNumber('/proc/sys/vm/max_map_count'),
     gaps: gapsBetween(entries),

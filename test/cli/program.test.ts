@@ -97,9 +97,13 @@ test('-q leaves out hints, never errors', async () => {
 test('a reader that has seen enough does not make it fail loudly', async () => {
   const path = temporaryFile('x\n'.repeat(200_000));
   const main = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
-  const line = `"${process.execPath}" "${main}" find x "${path}" | head -1`;
-  const { stdout, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' });
-  assert.deepEqual([stdout, stderr], ['x\n', '']);
+  const first = (args: string) => {
+    const line = `"${process.execPath}" "${main}" ${args} | head -1`;
+    const { stdout, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' });
+    return [stdout, stderr];
+  };
+  assert.deepEqual(first(`find x "${path}"`), ['x\n', '']);
+  assert.deepEqual(first('help'), ['Usage: memmap COMMAND [options]\n', '']);
 });
 
 const shells: [string, string[]][] = [

@@ -94,36 +94,20 @@ export const vmFlags: Readonly<Record<string, string>> = {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** What the quantities and flags tell that a name does not. */
-function refineKind(entry: Mutable<SmapsEntry>): void {
-  const { kind, flags, rss } = entry;
-  if (flags?.includes('ht')) entry.kind = 'hugetlb';
-  else if (flags?.includes('ss')) entry.kind = 'stack';
-  // Memory that was in use before its rights were taken is more than a reserve.
-  else if (kind === 'reserve' && rss !== undefined && rss > 0) entry.kind = 'anonymous';
-}
+/** Of a process the mappings have few different flags: each text of them is taken apart once. */
+type KnownFlags = Map<string, readonly string[]>;
 
-/** Of a process the mappings have few different flags: each text of them is split once. */
-class Flags {
-  readonly #known = new Map<string, readonly string[]>();
-
-  split(text: string): readonly string[] {
-    let flags = this.#known.get(text);
-    if (!flags) {
-      flags = text.split(/\s+/).filter(Boolean);
-      this.#known.set(text, flags);
-    }
-    return flags;
+function flagsIn(text: string, known: KnownFlags): readonly string[] {
+  let flags = known.get(text);
+  if (!flags) {
+    flags = text.split(/\s+/).filter(Boolean);
+    known.set(text, flags);
   }
+  return flags;
 }
 
-type Store = (entry: Mutable<SmapsEntry>, value: string, flags: Flags) => void;
-
-/** What is not a quantity. */
-const others: Readonly<Record<string, Store>> = {
-  VmFlags: (entry, value, flags) => {
-    entry.flags = flags.split(value);
-  },
+/** What is neither a quantity nor flags. */
+const others: Readonly<Record<string, (entry: Mutable<SmapsEntry>, value: string) => void>> = {
   THPeligible: (entry, value) => {
     entry.hugeEligible = value === '1';
   },
@@ -138,18 +122,20 @@ const others: Readonly<Record<string, Store>> = {
   },
 };
 
-type QuantityName = keyof SmapsQuantities;
-const fields = new Map<string, QuantityName | Store>([
-  ...(Object.entries(quantities) as [string, QuantityName][]),
-  ...Object.entries(others),
-]);
+/** What the quantities and flags tell that a name does not. */
+function refineKind(entry: Mutable<SmapsEntry>): void {
+  const { kind, flags, rss } = entry;
+  if (flags?.includes('ht')) entry.kind = 'hugetlb';
+  else if (flags?.includes('ss')) entry.kind = 'stack';
+  // Memory that was in use before its rights were taken is more than a reserve.
+  else if (kind === 'reserve' && rss !== undefined && rss > 0) entry.kind = 'anonymous';
+}
 
-const [letterA, letterZ, digitZero, digitNine, space, letterB] = [65, 90, 48, 57, 32, 66] as const;
+const [digitZero, digitNine, space, letterB, capitalA, capitalZ] = [
+  48, 57, 32, 66, 65, 90,
+] as const;
 
-/**
- * The number in `text` from `start` to `end`, in bytes where `kB` follows it; -1: there is none. A
- * process may have a million of these lines: no text is cut out for them.
- */
+/** The number in `text` from `start` to `end`, in bytes where `kB` follows it; -1: there is none. */
 function numberIn(text: string, start: number, end: number): number {
   let at = start;
   while (at < end && text.charCodeAt(at) === space) at++;
@@ -165,39 +151,85 @@ function numberIn(text: string, start: number, end: number): number {
   return at === end - 3 && text.charCodeAt(end - 1) === letterB ? value * 1024 : -1;
 }
 
-function readField(
-  entry: Mutable<SmapsEntry>,
-  text: string,
-  start: number,
-  end: number,
-  flags: Flags,
-): void {
-  const colon = text.indexOf(':', start);
-  if (colon < 0 || colon >= end) return;
-  const field = fields.get(text.slice(start, colon));
-  if (typeof field === 'string') {
-    const value = numberIn(text, colon + 1, end);
-    if (value >= 0) entry[field] = value;
-  } else if (field) field(entry, text.slice(colon + 1, end).trim(), flags);
+/** A line as the mapping before had it. */
+interface Line {
+  /** With its colon. */
+  readonly field: string;
+  /** `undefined`: it is something else. */
+  readonly quantity: keyof SmapsQuantities | undefined;
+}
+
+const quantityNames: Readonly<Record<string, keyof SmapsQuantities>> = quantities;
+
+/**
+ * Reads the lines below the headers. A process may have a million of them, and all of its mappings
+ * have the same ones in the same order: so the line of the mapping before says which field comes.
+ */
+class FieldReader {
+  readonly #text: string;
+  readonly #lines: Line[] = [];
+  readonly #flags: KnownFlags = new Map();
+  #next = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** A new mapping begins. */
+  restart(): void {
+    this.#next = 0;
+  }
+
+  read(entry: Mutable<SmapsEntry>, start: number, end: number): void {
+    const line = this.#lineAt(start, end);
+    if (!line) return;
+    const { field, quantity } = line;
+    const from = start + field.length;
+    if (quantity !== undefined) {
+      const value = numberIn(this.#text, from, end);
+      if (value >= 0) entry[quantity] = value;
+      return;
+    }
+    const value = this.#text.slice(from, end).trim();
+    const name = field.slice(0, -1);
+    if (name === 'VmFlags') entry.flags = flagsIn(value, this.#flags);
+    else if (Object.hasOwn(others, name)) others[name]?.(entry, value);
+  }
+
+  #lineAt(start: number, end: number): Line | undefined {
+    const expected = this.#lines[this.#next];
+    if (expected && this.#text.startsWith(expected.field, start)) {
+      this.#next++;
+      return expected;
+    }
+    const colon = this.#text.indexOf(':', start);
+    if (colon < 0 || colon >= end) return undefined;
+    const name = this.#text.slice(start, colon);
+    const quantity = Object.hasOwn(quantityNames, name) ? quantityNames[name] : undefined;
+    const line = { field: `${name}:`, quantity };
+    this.#lines[this.#next++] = line;
+    return line;
+  }
 }
 
 /** Reads the whole text. */
 export function parseSmaps(text: string): SmapsEntry[] {
   const entries: Mutable<SmapsEntry>[] = [];
-  const flags = new Flags();
+  const fields = new FieldReader(text);
   let entry: Mutable<SmapsEntry> | undefined;
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
     const code = text.charCodeAt(start);
     // Headers begin with a digit or a small letter, fields with a capital.
-    if (code >= letterA && code <= letterZ) {
-      if (entry) readField(entry, text, start, end, flags);
+    if (code >= capitalA && code <= capitalZ) {
+      if (entry) fields.read(entry, start, end);
     } else {
       const next = parseMapLine(text.slice(start, end));
       if (next) {
         entry = next;
         entries.push(entry);
+        fields.restart();
       }
     }
     start = end + 1;
