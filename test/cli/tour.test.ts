@@ -12,7 +12,7 @@ import { pattern, temporaryFile, temporaryPath } from '../support/temporary.ts';
 
 const main = fileURLToPath(import.meta.resolve('#dist/cli/tour/main.js'));
 const names =
-  'reading writing copy anonymous paging flush lock protection huge-pages sparse errors faults';
+  'reading writing copy anonymous paging flush lock protection sharing scanning huge-pages sparse errors faults';
 const chapters = names.split(' ');
 const isRoot = process.getuid?.() === 0;
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
@@ -44,7 +44,12 @@ function makeScratch(): string {
 
 async function runTour(args: string[], options: ChildOptions = {}) {
   const scratch = makeScratch();
-  const env = { NO_COLOR: '', ...options.env, TMPDIR: options.env?.TMPDIR ?? scratch };
+  const env = {
+    NO_COLOR: undefined,
+    FORCE_COLOR: undefined,
+    ...options.env,
+    TMPDIR: options.env?.TMPDIR ?? scratch,
+  };
   const command = [...(options.prefix ?? []), process.execPath, main, ...args];
   const ending = await runProcess(command, { timeoutMs: 300_000, ...options, env });
   return { ...ending, left: readdirSync(scratch) };
@@ -75,6 +80,11 @@ function checkDocument(document: Document): void {
   assert.equal(find(document, 'writing', 'both files have the same bytes').value, true);
   assert.equal(find(document, 'copy', 'the file is unchanged').value, true);
   assert.equal(find(document, 'anonymous', '42, stored by the child, seen here').value, 42);
+  assert.equal(find(document, 'sharing', 'the counter').value, 1_000_000);
+  assert.equal(find(document, 'sharing', 'the child stored 2, and loads').value, 2);
+  assert.equal(find(document, 'sharing', 'this process still loads').value, 1);
+  assert.equal(find(document, 'sharing', 'pages that the child has to itself').value, 1);
+  assert.ok(Number(find(document, 'scanning', "count(file, 'ERROR')").value) > 10);
   assert.equal(find(document, 'errors', 'map(fd), closed before').code, 'EBADF');
   assert.match(String(find(document, 'errors', 'anonymous(2 ** 50)').hint), /overcommit|RLIMIT_AS/);
   assert.equal(find(document, 'faults', "the 'fault' event").value, 'ERR_MEMMAP_READ_ONLY');

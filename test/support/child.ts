@@ -16,7 +16,8 @@ export interface ChildOptions {
   /** Before node: `['setpriv', '--reuid=65534', ...]`. */
   prefix?: string[];
   nodeArgs?: string[];
-  env?: Record<string, string>;
+  /** Added to that of this process; undefined takes away. */
+  env?: NodeJS.ProcessEnv;
   cwd?: string;
   /** The watchdog. Default a minute: far more than any of them needs. */
   timeoutMs?: number;

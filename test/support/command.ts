@@ -20,8 +20,9 @@ import { pattern, temporaryDirectory, temporaryPath } from './temporary.ts';
 
 const main = fileURLToPath(import.meta.resolve('#dist/cli/main.js'));
 
-/** What a terminal or the user's taste would change. */
-const plainEnvironment = { NO_COLOR: '', FORCE_COLOR: '', TERM: 'dumb' };
+/** Without the user's taste. Removed, not empty: Node.js warns where both are there. */
+const noTaste = { NO_COLOR: undefined, FORCE_COLOR: undefined };
+const plainEnvironment = { ...noTaste, TERM: 'dumb' };
 
 /** The words of the command line. */
 export function commandLine(args: readonly string[]): string[] {
@@ -88,11 +89,11 @@ export function interrupted(
 /** Runs a command on a terminal of so many columns. */
 export function onTerminal(
   args: readonly string[],
-  { columns = 80, env = {} }: { columns?: number; env?: Record<string, string> } = {},
+  { columns = 80, env = {} }: Pick<ChildOptions, 'env'> & { columns?: number } = {},
 ): Promise<Ending> {
   const words = commandLine(args).map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   const line = `stty cols ${columns} rows 40; exec ${words.join(' ')}`;
-  const given = { TERM: 'xterm', NO_COLOR: '', FORCE_COLOR: '', ...env };
+  const given = { ...noTaste, TERM: 'xterm', ...env };
   return runProcess(['script', '-qec', line, '/dev/null'], { env: given });
 }
 

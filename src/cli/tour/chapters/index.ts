@@ -12,6 +12,8 @@ import { lock } from './lock.ts';
 import { paging } from './paging.ts';
 import { protection } from './protection.ts';
 import { reading } from './reading.ts';
+import { scanning } from './scanning.ts';
+import { sharing } from './sharing.ts';
 import { sparse } from './sparse.ts';
 import { writing } from './writing.ts';
 
@@ -24,6 +26,8 @@ export const chapters: readonly Chapter[] = [
   flush,
   lock,
   protection,
+  sharing,
+  scanning,
   hugePages,
   sparse,
   errors,
