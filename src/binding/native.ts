@@ -159,6 +159,8 @@ export interface Native {
   ): boolean;
   refresh(mapping: object): void;
   objectBytes(mapping: object): number;
+  /** `struct memmap_identity`: inode, size in bytes, times of modification and change in ns */
+  identify(mapping: object, answer: BigInt64Array): void;
   buffer(mapping: object, offset: number, length: number): Buffer<ArrayBuffer>;
   sharedBuffer(mapping: object, length: number): SharedArrayBuffer | undefined;
   moveOnto(mapping: object, view: Uint8Array, pin: object): number;

@@ -9,10 +9,9 @@
  * little-endian.
  */
 import { createHash } from 'node:crypto';
-import { fstatSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
-import { Scan } from '../binding/native.ts';
+import { native, Scan } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import { integer, object } from '../core/validate.ts';
 import type { Mapping } from '../mapping/mapping.ts';
@@ -46,7 +45,9 @@ const mostBlocks = 2 ** 20;
 /** What changes when a file does, as far as the file system tells; undefined: there is no file. */
 function identify(mapping: Mapping): Record<string, string> | undefined {
   if (mapping.path === null || mapping.fd < 0) return undefined;
-  const { ino, size, mtimeNs, ctimeNs } = fstatSync(mapping.fd, { bigint: true });
+  const answer = new BigInt64Array(4);
+  native.identify(mapping, answer); // node:fs of Deno knows only descriptors that it has opened
+  const [ino, size, mtimeNs, ctimeNs] = answer;
   return { ino: `${ino}`, size: `${size}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}` };
 }
 

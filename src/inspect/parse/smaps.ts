@@ -3,7 +3,7 @@
  * A header as in maps, then lines of `Name: value kB`; kernels differ in which they have.
  */
 import { fieldsOf, pick } from './fields.ts';
-import { type MapEntry, parseMapLine } from './maps.ts';
+import { type MapEntry, type MapKind, parseMapLine } from './maps.ts';
 
 const quantities = {
   KernelPageSize: 'kernelPageSize',
@@ -33,19 +33,19 @@ const quantities = {
   Locked: 'lockedShare',
 } as const;
 
-/** The quantities of smaps; all in bytes, and each absent where the kernel does not tell it. */
+/** The quantities of smaps, in bytes; `undefined` where the kernel does not tell. */
 export type SmapsQuantities = {
-  readonly [Name in (typeof quantities)[keyof typeof quantities]]?: number;
+  readonly [Name in (typeof quantities)[keyof typeof quantities]]?: number | undefined;
 };
 
 /** A mapping with what it has in memory. */
 export interface SmapsEntry extends MapEntry, SmapsQuantities {
-  /** The two-letter flags of VmFlags; absent before Linux 3.8. {@link vmFlags} has their meaning. */
-  readonly flags?: readonly string[];
-  /** Whether transparent huge pages may be used here; absent before Linux 5.0. */
-  readonly hugeEligible?: boolean;
-  /** The protection key; absent without such. */
-  readonly protectionKey?: number;
+  /** The two-letter flags of VmFlags, since Linux 3.8. {@link vmFlags} has their meaning. */
+  readonly flags?: readonly string[] | undefined;
+  /** Whether transparent huge pages may be used here; since Linux 5.0. */
+  readonly hugeEligible?: boolean | undefined;
+  /** The protection key, where the processor has such. */
+  readonly protectionKey?: number | undefined;
 }
 
 /** VmFlags in words (Documentation/filesystems/proc.rst). */
@@ -92,149 +92,188 @@ export const vmFlags: Readonly<Record<string, string>> = {
   gu: 'has guard pages',
 };
 
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+type Value = number | undefined;
 
-/** Of a process the mappings have few different flags: each text of them is taken apart once. */
-type KnownFlags = Map<string, readonly string[]>;
+/** Where the value of a quantity is kept while the lines of a mapping are read. */
+const slots: ReadonlyMap<string, number> = new Map(
+  Object.keys(quantities).map((name, slot) => [name, slot]),
+);
 
-function flagsIn(text: string, known: KnownFlags): readonly string[] {
-  let flags = known.get(text);
-  if (!flags) {
-    flags = text.split(/\s+/).filter(Boolean);
-    known.set(text, flags);
+/** What the lines below a header say. */
+class Body {
+  /** By slot. */
+  readonly values: Value[] = new Array<Value>(slots.size).fill(undefined);
+  flags: readonly string[] | undefined;
+  hugeEligible: boolean | undefined;
+  protectionKey: number | undefined;
+  /** Android's kernels before 5.17 gave the name of anonymous memory on a line of its own. */
+  name = '';
+
+  clear(): void {
+    this.values.fill(undefined);
+    this.flags = undefined;
+    this.hugeEligible = undefined;
+    this.protectionKey = undefined;
+    this.name = '';
   }
-  return flags;
 }
-
-/** What is neither a quantity nor flags. */
-const others: Readonly<Record<string, (entry: Mutable<SmapsEntry>, value: string) => void>> = {
-  THPeligible: (entry, value) => {
-    entry.hugeEligible = value === '1';
-  },
-  ProtectionKey: (entry, value) => {
-    entry.protectionKey = Number(value);
-  },
-  // Android's kernels before 5.17 gave the name of anonymous memory on a line of its own.
-  Name: (entry, value) => {
-    if (entry.name !== null || value === '') return;
-    entry.name = value;
-    entry.kind = 'anonymous';
-  },
-};
 
 /** What the quantities and flags tell that a name does not. */
-function refineKind(entry: Mutable<SmapsEntry>): void {
-  const { kind, flags, rss } = entry;
-  if (flags?.includes('ht')) entry.kind = 'hugetlb';
-  else if (flags?.includes('ss')) entry.kind = 'stack';
+function kindOf({ kind, name }: MapEntry, body: Body, rss: Value): MapKind {
+  if (body.flags?.includes('ht')) return 'hugetlb';
+  if (body.flags?.includes('ss')) return 'stack';
+  if (name === null && body.name !== '') return 'anonymous';
   // Memory that was in use before its rights were taken is more than a reserve.
-  else if (kind === 'reserve' && rss !== undefined && rss > 0) entry.kind = 'anonymous';
+  return kind === 'reserve' && rss !== undefined && rss > 0 ? 'anonymous' : kind;
 }
 
-const [digitZero, digitNine, space, letterB, capitalA, capitalZ] = [
-  48, 57, 32, 66, 65, 90,
-] as const;
+/** Each with all properties at once and in one order: V8 makes 10,000 such five times as fast. */
+function entryOf(header: MapEntry, body: Body): SmapsEntry {
+  const { values, flags, hugeEligible, protectionKey } = body;
+  return {
+    start: header.start,
+    end: header.end,
+    length: header.length,
+    permissions: header.permissions,
+    readable: header.readable,
+    writable: header.writable,
+    executable: header.executable,
+    shared: header.shared,
+    offset: header.offset,
+    device: header.device,
+    inode: header.inode,
+    name: header.name ?? (body.name || null),
+    deleted: header.deleted,
+    kind: kindOf(header, body, values[2]),
+    kernelPageSize: values[0],
+    mmuPageSize: values[1],
+    rss: values[2],
+    pss: values[3],
+    pssDirty: values[4],
+    pssAnon: values[5],
+    pssFile: values[6],
+    pssShmem: values[7],
+    sharedClean: values[8],
+    sharedDirty: values[9],
+    privateClean: values[10],
+    privateDirty: values[11],
+    referenced: values[12],
+    anonymous: values[13],
+    ksm: values[14],
+    lazyFree: values[15],
+    anonHugePages: values[16],
+    shmemHugePages: values[17],
+    fileHugePages: values[18],
+    sharedHugetlb: values[19],
+    privateHugetlb: values[20],
+    swap: values[21],
+    swapPss: values[22],
+    lockedShare: values[23],
+    flags,
+    hugeEligible,
+    protectionKey,
+  };
+}
 
-/** The number in `text` from `start` to `end`, in bytes where `kB` follows it; -1: there is none. */
-function numberIn(text: string, start: number, end: number): number {
-  let at = start;
-  while (at < end && text.charCodeAt(at) === space) at++;
-  let value = 0;
-  const first = at;
-  for (; at < end; at++) {
+const [digitZero, digitNine, space, capitalA, capitalZ] = [48, 57, 32, 65, 90] as const;
+const unit = ' kB';
+
+/** The number between `start` and the unit that ends at `end`, in bytes; undefined: there is none. */
+function bytesIn(text: string, start: number, end: number): Value {
+  let [value, scale] = [0, 1024];
+  let at = end - unit.length - 1;
+  for (; at >= start; at--) {
     const code = text.charCodeAt(at);
-    if (code < digitZero || code > digitNine) break;
-    value = value * 10 + (code - digitZero);
+    if (code === space) break;
+    if (code < digitZero || code > digitNine) return undefined;
+    value += (code - digitZero) * scale;
+    scale *= 10;
   }
-  if (at === first) return -1;
-  if (at === end) return value;
-  return at === end - 3 && text.charCodeAt(end - 1) === letterB ? value * 1024 : -1;
+  return scale > 1024 && text.startsWith(unit, end - unit.length) ? value : undefined;
 }
 
-/** A line as the mapping before had it. */
-interface Line {
-  /** With its colon. */
-  readonly field: string;
-  /** `undefined`: it is something else. */
-  readonly quantity: keyof SmapsQuantities | undefined;
+/** A field as the mapping before had it. */
+interface Field {
+  readonly name: string;
+  /** The name with its colon. */
+  readonly label: string;
+  /** -1: it is no quantity. */
+  readonly slot: number;
 }
-
-const quantityNames: Readonly<Record<string, keyof SmapsQuantities>> = quantities;
 
 /**
  * Reads the lines below the headers. A process may have a million of them, and all of its mappings
  * have the same ones in the same order: so the line of the mapping before says which field comes.
  */
-class FieldReader {
+class BodyReader {
   readonly #text: string;
-  readonly #lines: Line[] = [];
-  readonly #flags: KnownFlags = new Map();
-  #next = 0;
+  readonly #fields: Field[] = [];
+  /** Mappings have few different flags: each text of them is taken apart once. */
+  readonly #flags = new Map<string, readonly string[]>();
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  /** A new mapping begins. */
-  restart(): void {
-    this.#next = 0;
+  /** Reads into `body` what stands from `start` on; returns where the next header begins. */
+  read(body: Body, start: number): number {
+    const text = this.#text;
+    const { values } = body;
+    let at = start;
+    for (let number = 0; at < text.length; number++) {
+      const code = text.charCodeAt(at);
+      // Headers begin with a digit or a small letter, fields with a capital.
+      if (code < capitalA || code > capitalZ) break;
+      const stop = text.indexOf('\n', at);
+      const end = stop < 0 ? text.length : stop;
+      const before = this.#fields[number];
+      const isAlike = before !== undefined && text.startsWith(before.label, at);
+      const { slot, name, label } = isAlike ? before : this.#keepField(number, at, end);
+      if (slot >= 0) values[slot] = bytesIn(text, at + label.length, end);
+      else this.#readOther(body, name, text.slice(at + label.length, end).trim());
+      at = end + 1;
+    }
+    return at;
   }
 
-  read(entry: Mutable<SmapsEntry>, start: number, end: number): void {
-    const line = this.#lineAt(start, end);
-    if (!line) return;
-    const { field, quantity } = line;
-    const from = start + field.length;
-    if (quantity !== undefined) {
-      const value = numberIn(this.#text, from, end);
-      if (value >= 0) entry[quantity] = value;
-      return;
-    }
-    const value = this.#text.slice(from, end).trim();
-    const name = field.slice(0, -1);
-    if (name === 'VmFlags') entry.flags = flagsIn(value, this.#flags);
-    else if (Object.hasOwn(others, name)) others[name]?.(entry, value);
-  }
-
-  #lineAt(start: number, end: number): Line | undefined {
-    const expected = this.#lines[this.#next];
-    if (expected && this.#text.startsWith(expected.field, start)) {
-      this.#next++;
-      return expected;
-    }
+  #keepField(number: number, start: number, end: number): Field {
     const colon = this.#text.indexOf(':', start);
-    if (colon < 0 || colon >= end) return undefined;
-    const name = this.#text.slice(start, colon);
-    const quantity = Object.hasOwn(quantityNames, name) ? quantityNames[name] : undefined;
-    const line = { field: `${name}:`, quantity };
-    this.#lines[this.#next++] = line;
-    return line;
+    const name = this.#text.slice(start, colon < 0 ? end : Math.min(colon, end));
+    const field = { name, label: `${name}:`, slot: slots.get(name) ?? -1 };
+    this.#fields[number] = field;
+    return field;
+  }
+
+  #readOther(body: Body, field: string, value: string): void {
+    if (field === 'VmFlags') body.flags = this.#flagsIn(value);
+    else if (field === 'THPeligible') body.hugeEligible = value === '1';
+    else if (field === 'ProtectionKey') body.protectionKey = Number(value);
+    else if (field === 'Name') body.name = value;
+  }
+
+  #flagsIn(text: string): readonly string[] {
+    let flags = this.#flags.get(text);
+    if (!flags) {
+      flags = text.split(/\s+/).filter(Boolean);
+      this.#flags.set(text, flags);
+    }
+    return flags;
   }
 }
 
 /** Reads the whole text. */
 export function parseSmaps(text: string): SmapsEntry[] {
-  const entries: Mutable<SmapsEntry>[] = [];
-  const fields = new FieldReader(text);
-  let entry: Mutable<SmapsEntry> | undefined;
+  const entries: SmapsEntry[] = [];
+  const reader = new BodyReader(text);
+  const body = new Body();
   for (let start = 0; start < text.length; ) {
-    const newline = text.indexOf('\n', start);
-    const end = newline < 0 ? text.length : newline;
-    const code = text.charCodeAt(start);
-    // Headers begin with a digit or a small letter, fields with a capital.
-    if (code >= capitalA && code <= capitalZ) {
-      if (entry) fields.read(entry, start, end);
-    } else {
-      const next = parseMapLine(text.slice(start, end));
-      if (next) {
-        entry = next;
-        entries.push(entry);
-        fields.restart();
-      }
-    }
-    start = end + 1;
+    const stop = text.indexOf('\n', start);
+    const end = stop < 0 ? text.length : stop;
+    const header = parseMapLine(text.slice(start, end));
+    body.clear();
+    start = reader.read(body, end + 1);
+    if (header) entries.push(entryOf(header, body));
   }
-  for (const one of entries) refineKind(one);
   return entries;
 }
 
