@@ -2,24 +2,24 @@
  * What the system says about this process and its mappings. Where it says nothing (another kernel,
  * a sandbox), the answer is null.
  */
-import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Mapping } from '../../index.ts';
 import {
-  areasOf,
-  hasCapability,
-  parseChoice,
-  parseFields,
-  parseLimit,
-  parseSmaps,
-  sumOf,
-} from './proc.ts';
+  type Account,
+  accountOf,
+  addAccounts,
+  limits,
+  type ResourceLimits,
+  readSmaps,
+  readStatus,
+  type SmapsEntry,
+} from '../../inspect/index.ts';
 
-function readText(path: string): string | null {
+function attempt<T>(look: () => T): T | null {
   try {
-    return readFileSync(path, 'latin1');
+    return look();
   } catch {
     return null;
   }
@@ -45,31 +45,26 @@ export interface MappingMemory {
 }
 
 export function memoryOf(mapping: Mapping): MappingMemory {
-  const text = readText('/proc/self/smaps');
-  const areas = text === null ? [] : parseSmaps(text);
-  const own = areasOf(areas, mapping.address, mapping.byteLength);
-  const sum = (...fields: string[]) =>
-    own.length === 0 ? null : fields.reduce((total, field) => total + sumOf(own, field), 0);
+  const end = mapping.address + BigInt(mapping.byteLength);
+  const all = attempt(() => readSmaps()) ?? [];
+  const own = all.filter((entry) => entry.start < end && entry.end > mapping.address);
+  const total = own.length === 0 ? null : addAccounts(own.map(accountOf));
+  const tell = (name: keyof Account) => total?.[name] ?? null;
+  const sum = (name: keyof SmapsEntry) =>
+    own.length === 0 ? null : own.reduce((all, entry) => all + Number(entry[name] ?? 0), 0);
   return {
-    resident: sum('Rss'),
-    dirty: sum('Shared_Dirty', 'Private_Dirty'),
-    anonymous: sum('Anonymous'),
-    huge: sum(
-      'AnonHugePages',
-      'ShmemPmdMapped',
-      'FilePmdMapped',
-      'Shared_Hugetlb',
-      'Private_Hugetlb',
-    ),
-    locked: sum('Locked'),
+    resident: tell('resident'),
+    dirty: tell('dirty'),
+    anonymous: sum('anonymous'),
+    huge: tell('huge'),
+    locked: tell('locked'),
     permissions: own.length === 0 ? null : [...new Set(own.map((a) => a.permissions))].join(' '),
   };
 }
 
-/** Fields of /proc/self/status in bytes: `VmSize`, `VmRSS`, `VmLck`. */
-export function processBytes(field: 'VmSize' | 'VmRSS' | 'VmLck'): number | null {
-  const text = readText('/proc/self/status');
-  return (text === null ? undefined : parseFields(text).get(field)) ?? null;
+/** Of the whole process, in bytes. */
+export function processBytes(quantity: 'virtual' | 'resident' | 'locked'): number | null {
+  return attempt(() => readStatus())?.[quantity] ?? null;
 }
 
 export interface Faults {
@@ -91,36 +86,8 @@ export function faultsOf(work: () => void): Faults {
 }
 
 /** A soft limit of the process; Infinity: none; null: not told. */
-export function softLimit(name: string): number | null {
-  const text = readText('/proc/self/limits');
-  return (text === null ? undefined : parseLimit(text, name)) ?? null;
-}
-
-/** CAP_IPC_LOCK is bit 14: with it RLIMIT_MEMLOCK does not bind. */
-export function mayLockAnything(): boolean {
-  const text = readText('/proc/self/status');
-  return text !== null && hasCapability(text, 14);
-}
-
-export function memoryInfo(field: string): number | null {
-  const text = readText('/proc/meminfo');
-  return (text === null ? undefined : parseFields(text).get(field)) ?? null;
-}
-
-/** `always`, `madvise` or `never`; null: the kernel has no transparent huge pages. */
-export function transparentHugePages(): string | null {
-  const text = readText('/sys/kernel/mm/transparent_hugepage/enabled');
-  return text === null ? null : parseChoice(text);
-}
-
-export function kernelSetting(name: string): number | null {
-  const text = readText(`/proc/sys/${name.replaceAll('.', '/')}`);
-  return text === null ? null : Number(text.trim().split(/\s+/)[0]);
-}
-
-/** Mappings of this process. */
-export function mappingCount(): number | null {
-  return readText('/proc/self/maps')?.trimEnd().split('\n').length ?? null;
+export function softLimit(name: keyof ResourceLimits): number | null {
+  return limits().resources[name]?.soft ?? null;
 }
 
 /** Bytes that the process may still take, as far as the system and its container tell. */

@@ -38,7 +38,7 @@ function fill(tour: Tour): void {
 
 /** How much resident memory grew since `before`; null where the system does not tell. */
 function grown(before: number | null): number | null {
-  const now = processBytes('VmRSS');
+  const now = processBytes('resident');
   return before === null || now === null ? null : Math.max(0, now - before);
 }
 
@@ -50,13 +50,13 @@ function fillBuffer(before: number | null): number | null {
 
 async function giveBack(tour: Tour): Promise<void> {
   collectGarbage();
-  let before = processBytes('VmRSS');
+  let before = processBytes('resident');
   const memory = mapAnonymous(blockBytes);
   memory.bytes.fill(1);
   const filled = grown(before);
   memory.close();
   const closed = grown(before);
-  before = processBytes('VmRSS');
+  before = processBytes('resident');
   const allocated = fillBuffer(before);
   const dropped = grown(before);
   collectGarbage();

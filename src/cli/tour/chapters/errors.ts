@@ -1,7 +1,8 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { anonymous, map } from '../../../index.ts';
+import { limits, type ResourceLimits } from '../../../inspect/index.ts';
 import type { Chapter, Tour } from '../chapter.ts';
-import { kernelSetting, mappingCount, softLimit } from '../system.ts';
+import { softLimit } from '../system.ts';
 
 export const errors: Chapter = {
   name: 'errors',
@@ -22,15 +23,16 @@ export const errors: Chapter = {
 };
 
 function tellLimits(tour: Tour): void {
-  const limitOf = (name: string) => {
+  const { maps } = limits();
+  const limitOf = (name: keyof ResourceLimits) => {
     const limit = softLimit(name);
     return limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit;
   };
-  tour.fact('addresses (RLIMIT_AS)', limitOf('Max address space'), 'bytes');
-  tour.fact('locked memory (RLIMIT_MEMLOCK)', limitOf('Max locked memory'), 'bytes');
-  tour.fact('open files (RLIMIT_NOFILE)', limitOf('Max open files'), 'count');
-  const note = `of ${kernelSetting('vm.max_map_count') ?? 'unknown'} (vm.max_map_count)`;
-  tour.fact('mappings of this process', mappingCount(), 'count', note);
+  tour.fact('addresses (RLIMIT_AS)', limitOf('RLIMIT_AS'), 'bytes');
+  tour.fact('locked memory (RLIMIT_MEMLOCK)', limitOf('RLIMIT_MEMLOCK'), 'bytes');
+  tour.fact('open files (RLIMIT_NOFILE)', limitOf('RLIMIT_NOFILE'), 'count');
+  const note = `of ${maps.maximum ?? 'unknown'} (vm.max_map_count)`;
+  tour.fact('mappings of this process', maps.used, 'count', note);
 }
 
 function attempts(tour: Tour, path: string): [string, () => unknown][] {

@@ -1,7 +1,8 @@
 import { anonymous, type HugePages, type Mapping } from '../../../index.ts';
+import { limits, readMeminfo } from '../../../inspect/index.ts';
 import { formatBytes } from '../../format.ts';
 import type { Chapter, Tour } from '../chapter.ts';
-import { availableBytes, faultsOf, memoryInfo, memoryOf, transparentHugePages } from '../system.ts';
+import { availableBytes, faultsOf, memoryOf } from '../system.ts';
 
 const MiB = 2 ** 20;
 const smallPage = 4096;
@@ -18,12 +19,13 @@ export const hugePages: Chapter = {
       "anonymous(size, { hugePages: 'transparent' });  // madvise(MADV_HUGEPAGE)",
       "anonymous(size, { hugePages: '2MiB' });         // mmap(MAP_HUGETLB)",
     );
-    tour.fact('reserved (HugePages_Total)', memoryInfo('HugePages_Total'), 'count');
-    tour.fact('of them free', memoryInfo('HugePages_Free'), 'count');
-    tour.fact('size of one', memoryInfo('Hugepagesize'), 'bytes');
+    const memory = readMeminfo();
+    tour.fact('reserved (HugePages_Total)', memory.HugePages_Total ?? null, 'count');
+    tour.fact('of them free', memory.HugePages_Free ?? null, 'count');
+    tour.fact('size of one', memory.Hugepagesize ?? null, 'bytes');
     tour.fact(
       'transparent',
-      transparentHugePages() ?? 'none',
+      limits().transparentHugePages.enabled ?? 'none',
       null,
       '/sys/kernel/mm/transparent_hugepage',
     );
@@ -57,7 +59,7 @@ function chooseBytes(tour: Tour): number {
 /** Normal pages, for a fair race kept from becoming huge, and the huge pages there are. */
 function chooseKinds(tour: Tour, length: number): Kind[] {
   const kinds: Kind[] = [{ label: 'normal pages', hugePages: false }];
-  const choice = transparentHugePages();
+  const choice = limits().transparentHugePages.enabled;
   if (choice === null || choice === 'never') {
     tour.limit(
       "Transparent huge pages are switched off here (transparent_hugepage/enabled is 'never').",
@@ -77,7 +79,8 @@ function chooseKinds(tour: Tour, length: number): Kind[] {
 
 function make({ hugePages }: Kind, length: number): Mapping {
   const memory = anonymous(length, { hugePages });
-  if (hugePages === false && transparentHugePages() !== null) memory.advise('nohugepage');
+  if (hugePages === false && limits().transparentHugePages.enabled !== null)
+    memory.advise('nohugepage');
   return memory;
 }
 

@@ -1,8 +1,9 @@
 import { anonymous, lockAll, map, unlockAll } from '../../../index.ts';
+import { limits } from '../../../inspect/index.ts';
 import { formatBytes } from '../../format.ts';
 import type { Chapter, Tour } from '../chapter.ts';
 import { runChild } from '../child.ts';
-import { mayLockAnything, memoryOf, processBytes, softLimit } from '../system.ts';
+import { memoryOf, processBytes, softLimit } from '../system.ts';
 
 const MiB = 2 ** 20;
 /** nobody: a user without rights, where root shows what others may not do. */
@@ -21,8 +22,9 @@ export const lock: Chapter = {
       'anonymous(4096, { locked: true });              // mlock2 when it is made',
     );
     await tour.step('locking pages');
-    const limit = softLimit('Max locked memory');
-    const isUnbound = mayLockAnything() || limit === Number.POSITIVE_INFINITY;
+    const limit = softLimit('RLIMIT_MEMLOCK');
+    const isUnbound =
+      (limits().capabilities?.CAP_IPC_LOCK ?? false) || limit === Number.POSITIVE_INFINITY;
     tellLimit(tour, limit, isUnbound);
     lockSecret(tour);
     const most = isUnbound || limit === null ? Number.POSITIVE_INFINITY : limit;
@@ -95,11 +97,11 @@ function exceed(tour: Tour, limit: number | null, isUnbound: boolean): void {
   const tried = `anonymous(${formatBytes(length)}).lock()`;
   if (!isUnbound) {
     using memory = anonymous(length);
-    const before = processBytes('VmLck');
+    const before = processBytes('locked');
     tour.refusal(tried, () => memory.lock());
     tour.fact(
       'locked before, and after the failure',
-      processBytes('VmLck') === before,
+      processBytes('locked') === before,
       null,
       'the same',
     );
@@ -124,7 +126,7 @@ function exceed(tour: Tour, limit: number | null, isUnbound: boolean): void {
 }
 
 function lockEverything(tour: Tour): void {
-  const before = processBytes('VmLck');
+  const before = processBytes('locked');
   try {
     lockAll({ onFault: true });
   } catch (error) {
@@ -132,11 +134,11 @@ function lockEverything(tour: Tour): void {
     tour.limit('This user may not lock the whole process (mlockall).');
     return;
   }
-  const during = processBytes('VmLck');
+  const during = processBytes('locked');
   unlockAll();
   tour.compare('Locked addresses of the process (VmLck)', 'bytes', [
     { label: 'before', value: before },
     { label: 'after lockAll()', value: during },
-    { label: 'after unlockAll()', value: processBytes('VmLck') },
+    { label: 'after unlockAll()', value: processBytes('locked') },
   ]);
 }

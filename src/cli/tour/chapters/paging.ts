@@ -50,7 +50,7 @@ class Moments {
 
   add(label: string, mapping: Mapping | null, faults: number | null): void {
     const resident = mapping ? memoryOf(mapping).resident : null;
-    this.rows.push([label, processBytes('VmSize'), processBytes('VmRSS'), resident, faults]);
+    this.rows.push([label, processBytes('virtual'), processBytes('resident'), resident, faults]);
   }
 
   tell(tour: Tour): void {

@@ -168,13 +168,13 @@ async function handOver(tour: Tour): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   const send = async (value: unknown) => {
     collectGarbage();
-    const before = processBytes('VmRSS');
+    const before = processBytes('resident');
     const arrival = once(port2, 'message');
     const start = performance.now();
     port1.postMessage(value);
     const sent = performance.now() - start;
     const [message] = await arrival;
-    const now = processBytes('VmRSS');
+    const now = processBytes('resident');
     const grown = before === null || now === null ? null : Math.max(0, now - before);
     return { sent, grown, message };
   };

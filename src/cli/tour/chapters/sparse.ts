@@ -61,7 +61,7 @@ function readText(path: string, position: number, length: number): string {
 
 /** False, and said so, where files or addresses may not be so large. */
 function makeSparseFile(tour: Tour, path: string): boolean {
-  for (const name of ['Max file size', 'Max address space']) {
+  for (const name of ['RLIMIT_FSIZE', 'RLIMIT_AS'] as const) {
     const limit = softLimit(name);
     if (limit !== null && limit < fileBytes + GiB) {
       tour.limit(
