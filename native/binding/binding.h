@@ -111,6 +111,7 @@ napi_value binding_share(napi_env env, napi_callback_info info);
 napi_value binding_attach(napi_env env, napi_callback_info info);
 napi_value binding_refresh(napi_env env, napi_callback_info info);
 napi_value binding_object_bytes(napi_env env, napi_callback_info info);
+napi_value binding_identify(napi_env env, napi_callback_info info);
 void handle_free_if_done(struct handle *handle);
 /* Closes what is open, for environments whose finalizers do not run. */
 void handles_end(struct environment *environment);

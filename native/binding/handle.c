@@ -266,3 +266,12 @@ napi_value binding_object_bytes(napi_env env, napi_callback_info info) {
   int64_t size = memmap_object_bytes(handle->region);
   return size < 0 ? throw_failure(env, (int)size) : give_number(env, (double)size);
 }
+
+/* identify(mapping, answer: BigInt64Array): see struct memmap_identity */
+napi_value binding_identify(napi_env env, napi_callback_info info) {
+  struct call call = take_call(env, info);
+  struct handle *handle = take_handle(&call, 0);
+  if (!handle) return NULL;
+  size_t length;
+  return give_result(env, memmap_identify(handle->region, take_bytes_view(&call, 1, &length)));
+}

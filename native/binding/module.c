@@ -10,6 +10,7 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"resize", binding_resize},
   {"close", binding_close},
   {"objectBytes", binding_object_bytes},
+  {"identify", binding_identify},
   {"share", binding_share},
   {"attach", binding_attach},
   {"refresh", binding_refresh},

@@ -383,6 +383,10 @@ int64_t memmap_object_bytes(const memmap_region *region) {
   return platform_size(region->fd);
 }
 
+int memmap_identify(const memmap_region *region, struct memmap_identity *identity) {
+  return platform_identify(region->fd, identity);
+}
+
 int memmap_move_onto(memmap_region *region, void *over) {
   uintptr_t target = (uintptr_t)over, former = region->start;
   int result = registry_add(target, target + region->reserved, region);

@@ -125,6 +125,17 @@ void memmap_describe(const memmap_region *region, struct memmap_facts *facts);
 /* Looks at the object again and returns its size in bytes, or a failure. */
 int64_t memmap_object_bytes(const memmap_region *region);
 
+/* Four words, as src/binding/native.ts reads them. What changes when the object does, as far as the
+ * file system tells; times are of the last change of the content and of the inode. */
+struct memmap_identity {
+  uint64_t inode;
+  uint64_t size_bytes;
+  int64_t modified_ns;
+  int64_t changed_ns;
+};
+/* pre: the region has an object. */
+int memmap_identify(const memmap_region *region, struct memmap_identity *identity);
+
 /* Moves a fresh region onto memory that somebody else owns and will free, page-aligned and at
  * least as long as the region's reservation. When the region ends, ordinary zeroed memory is left
  * there. pre: no views, no patches, `over` is not used by anyone. */

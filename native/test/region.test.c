@@ -40,6 +40,8 @@ static void any_offset_and_length(void) {
     CHECK_EQUAL(mapping.facts.object_bytes, size);
     CHECK_EQUAL(mapping.facts.object_kind, MEMMAP_OBJECT_FILE);
     CHECK_EQUAL(memmap_object_bytes(mapping.region), size);
+    struct memmap_identity identity;
+    CHECK(memmap_identify(mapping.region, &identity) == 0 && identity.size_bytes == size);
     CHECK(capacity ? mapping.facts.capacity_bytes >= capacity : mapping.facts.capacity_bytes == 0);
     CHECK(mapping.facts.fd != fd && fcntl(mapping.facts.fd, F_GETFD) == FD_CLOEXEC);
     if (length) CHECK_EQUAL(mapping.at % pages(1), offset % pages(1));

@@ -101,6 +101,20 @@ int64_t platform_size(int fd) {
   return (int64_t)size;
 }
 
+static int64_t nanoseconds(struct timespec time) {
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int platform_identify(int fd, struct memmap_identity *identity) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return memmap_failure(MEMMAP_CALL_FSTAT, errno);
+  identity->inode = (uint64_t)status.st_ino;
+  identity->size_bytes = (uint64_t)status.st_size;
+  identity->modified_ns = nanoseconds(status.st_mtim);
+  identity->changed_ns = nanoseconds(status.st_ctim);
+  return 0;
+}
+
 /* Where blocks cannot be allocated, zeros in them are the same promise. */
 static int write_zeros(int fd, uint64_t offset, uint64_t length) {
   static const char zeros[1 << 16];
