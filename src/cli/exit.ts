@@ -20,7 +20,7 @@ export const Exit = {
 } as const;
 
 const denied = new Set(['EACCES', 'EPERM']);
-const unsupported = new Set(['ERR_MEMMAP_UNSUPPORTED', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP']);
+const unsupported = new Set(['ERR_MEMMAP_UNSUPPORTED', 'ENOSYS', 'ENOTSUP']);
 
 /** The exit code of an error by its code. */
 export function exitCodeOf(code: string | null): number {

@@ -38,7 +38,7 @@ const states: Record<string, string> = {
   ENOMEM: 'out of memory, address space or mappings',
   ENOSPC: 'no space left on the device',
   ENXIO: 'there is no device or reader behind it',
-  EOPNOTSUPP: 'the file system or device cannot do it',
+  ENOTSUP: 'the file system or device cannot do it',
   EOVERFLOW: 'the number of pages overflows',
   EPERM: 'not permitted',
   EROFS: 'the file system is read-only',
@@ -169,7 +169,7 @@ function cure(code: string, syscall: string, context: Context): string | undefin
       if (syscall === 'mlock' || syscall === 'mlockall') return lockHint();
       if (syscall === 'ftruncate') return 'the file is sealed or append-only';
       return 'the file is sealed, or a capability is missing';
-    case 'EOPNOTSUPP':
+    case 'ENOTSUP':
       return 'another file system may: ext4, xfs, btrfs and tmpfs do';
     case 'EROFS':
       return "use access 'read' or 'copy'";
