@@ -9,7 +9,7 @@ interface Benchmark {
   run(directory: string, rounds: number): Promise<void>;
 }
 
-const helpers = new Set(['run.js', 'measure.js', 'rival.js']);
+const helpers = new Set(['run.js', 'measure.js', 'rival.js', 'scan-words.js']);
 const names = readdirSync(new URL('.', import.meta.url))
   .filter((file) => file.endsWith('.js') && !helpers.has(file))
   .map((file) => file.slice(0, -3));

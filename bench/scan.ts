@@ -2,24 +2,19 @@
  * Scans of huge files against the tools that people use: find and count against ripgrep, lines
  * against wc, words with mapParallel against one thread and against streaming with fs.
  *
- *   node build/bench/scan.js [directory] [rounds]
- *
- * Needs `rg` and `wc`. Times are medians of rounds in which the rivals take turns, as ratios to the
- * rival. Rivals are whole processes, whose start (2 to 4 ms) is theirs; ours are calls. `fresh` is
+ * Needs `rg` and `wc`, whole processes whose start (2 to 4 ms) is theirs; ours are calls. `fresh` is
  * a new mapping, whose pages the kernel hands out while they are scanned, and its close; `mapped`
  * one that was scanned before. `cold`: nothing of the file is in memory. All counts are compared.
+ * The last line of the first row is what memory itself takes, without any work.
  */
-import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, createReadStream, existsSync, openSync, statSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { map } from 'memmap';
+import { type Mapping, map } from 'memmap';
 import { count, find, LineIndex, lineCount, mapParallel } from 'memmap/scan';
+import { type Contender, expectEqual, median, report } from './measure.ts';
+import { startRival } from './rival.ts';
 import countWords from './scan-words.ts';
-
-const directory = process.argv[2] ?? tmpdir();
-const rounds = Number(process.argv[3] ?? 7);
 
 /** Text as people write it, as far as searching is concerned: a few thousand words, by Zipf's law. */
 function makeText(path: string, bytes: number): string {
@@ -56,112 +51,165 @@ function makeText(path: string, bytes: number): string {
   return path;
 }
 
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-}
-
-function runTool(command: string, ...args: string[]): number {
+function tool(command: string, ...args: string[]): number {
   const { stdout, error } = spawnSync(command, args, { encoding: 'utf8' });
   if (error) throw error;
   return Number.parseInt(stdout || '0', 10);
 }
 
-/** A way to an answer; the first of a row is the rival. */
-type Way = [name: string, run: () => number | Promise<number>];
+type Answer = number | Promise<number>;
 
-async function race(title: string, ways: Way[], before?: () => Promise<void>): Promise<void> {
-  const times = ways.map(() => [] as number[]);
-  let expected: number | undefined;
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, [name, run]] of ways.entries()) {
-      await before?.();
+/** Rows whose contenders must give one answer; each is timed in milliseconds. */
+class Race {
+  readonly #work: string;
+  readonly #before: (() => Promise<void>) | undefined;
+  readonly contenders: Contender[] = [];
+  #expected: number | undefined;
+
+  constructor(work: string, before?: () => Promise<void>) {
+    this.#work = work;
+    this.#before = before;
+  }
+
+  add(name: string, work: () => Answer): this {
+    const run = async () => {
+      await this.#before?.();
       const start = performance.now();
-      const answer = await run();
-      times[i]?.push(performance.now() - start);
-      expected ??= answer;
-      assert.equal(answer, expected, `${title}: ${name} gives another answer`);
-    }
+      const answer = await work();
+      const time = performance.now() - start;
+      this.#expected ??= answer;
+      expectEqual(answer, this.#expected, `${this.#work}: ${name}`);
+      return time;
+    };
+    this.contenders.push({ name, run });
+    return this;
   }
-  const rival = median(times[0] as number[]);
-  console.log(`\n${title}: ${expected}`);
-  for (const [i, [name]] of ways.entries()) {
-    const time = median(times[i] as number[]);
-    console.log(
-      `  ${name.padEnd(34)} ${time.toFixed(1).padStart(8)} ms  ${(time / rival).toFixed(2)}x`,
+
+  /** Without an answer: milliseconds from elsewhere. */
+  addFigure(name: string, run: () => Promise<number>): this {
+    this.contenders.push({ name, run });
+    return this;
+  }
+
+  async run(rounds: number, limit?: string): Promise<void> {
+    const { contenders } = this;
+    await report(
+      { work: this.#work, unit: 'ms', contenders, ...(limit === undefined ? {} : { limit }) },
+      rounds,
     );
+    console.log(`  all answer ${this.#expected}`);
   }
-}
-
-const path = makeText(join(directory, 'memmap-bench-1g.txt'), 2 ** 30);
-const kept = map(path);
-
-async function fresh(work: (mapping: ReturnType<typeof map>) => Promise<number>): Promise<number> {
-  using mapping = map(path);
-  return await work(mapping);
-}
-
-async function evict(): Promise<void> {
-  using mapping = map(path);
-  await kept.evict();
-  const { resident } = await mapping.evict();
-  assert.equal(resident, 0, 'the page cache keeps the file');
 }
 
 const absent = 'no such words';
-const literals = [absent, 'Zürich', 'ment or ka'];
-await lineCount(kept);
 
-for (const literal of literals) {
-  await race(`count '${literal}' in 1 GiB, warm`, [
-    [
-      'rg --fixed-strings --count-matches',
-      () => runTool('rg', '-j1', '-F', '--count-matches', literal, path),
-    ],
-    ['count, fresh', () => fresh((mapping) => count(mapping, literal))],
-    ['count, mapped', () => count(kept, literal)],
-    ['count, mapped, 2 threads', () => count(kept, literal, { threads: 2 })],
-    ['count, fresh, 2 threads', () => fresh((mapping) => count(mapping, literal, { threads: 2 }))],
-  ]);
+class Literals {
+  readonly #path: string;
+  readonly #kept: Mapping;
+  readonly #rounds: number;
+
+  constructor(path: string, kept: Mapping, rounds: number) {
+    this.#path = path;
+    this.#kept = kept;
+    this.#rounds = rounds;
+  }
+
+  #fresh(work: (mapping: Mapping) => Promise<number>): () => Promise<number> {
+    return async () => {
+      using mapping = map(this.#path);
+      return await work(mapping);
+    };
+  }
+
+  /** Puts the file out of memory, which works while nobody has it in a page table. */
+  #evict = async (): Promise<void> => {
+    await this.#kept.evict();
+    using mapping = map(this.#path);
+    const { resident } = await mapping.evict();
+    expectEqual(resident, 0, 'pages that stay in the page cache');
+  };
+
+  async find(): Promise<void> {
+    const found = (offset: number) => (offset < 0 ? 0 : 1);
+    const memory = startRival('scan');
+    const kept = this.#kept;
+    await new Race(`find '${absent}' in 1 GiB, warm`)
+      .add('rg -F -q', () => tool('rg', '-j1', '-F', '-q', absent, this.#path))
+      .add(
+        'find, fresh',
+        this.#fresh(async (m) => found(await find(m, absent))),
+      )
+      .add('find, mapped', async () => found(await find(kept, absent)))
+      .add('find, mapped, 2 threads', async () => found(await find(kept, absent, { threads: 2 })))
+      .addFigure('C: load every byte, one thread', async () => {
+        const [milliseconds] = await memory.ask(`read ${this.#path}`);
+        return milliseconds as number;
+      })
+      .run(this.#rounds, 'half of ripgrep on one thread');
+    memory.end();
+  }
+
+  async count(literal: string): Promise<void> {
+    const kept = this.#kept;
+    await new Race(`count '${literal}' in 1 GiB, warm`)
+      .add('rg -F --count-matches', () =>
+        tool('rg', '-j1', '-F', '--count-matches', literal, this.#path),
+      )
+      .add(
+        'count, fresh',
+        this.#fresh((m) => count(m, literal)),
+      )
+      .add(
+        'count, fresh, 2 threads',
+        this.#fresh((m) => count(m, literal, { threads: 2 })),
+      )
+      .add('count, mapped', () => count(kept, literal))
+      .add('count, mapped, 2 threads', () => count(kept, literal, { threads: 2 }))
+      .run(this.#rounds);
+  }
+
+  async lines(): Promise<void> {
+    const kept = this.#kept;
+    await new Race('lines of 1 GiB, warm')
+      .add('wc -l', () => tool('wc', '-l', this.#path))
+      .add(
+        'lineCount, fresh',
+        this.#fresh((m) => count(m, '\n')),
+      )
+      .add('lineCount, mapped', () => count(kept, '\n'))
+      .add('lineCount, mapped, 2 threads', () => count(kept, '\n', { threads: 2 }))
+      .run(this.#rounds, '0.6 of wc -l');
+  }
+
+  async cold(): Promise<void> {
+    await new Race('lines of 1 GiB, cold', this.#evict)
+      .add('wc -l', () => tool('wc', '-l', this.#path))
+      .add(
+        'lineCount, fresh',
+        this.#fresh((m) => count(m, '\n')),
+      )
+      .add(
+        'lineCount, fresh, 2 threads',
+        this.#fresh((m) => count(m, '\n', { threads: 2 })),
+      )
+      .run(this.#rounds);
+    await new Race(`count '${absent}' in 1 GiB, cold`, this.#evict)
+      .add('rg -F --count-matches', () =>
+        tool('rg', '-j1', '-F', '--count-matches', absent, this.#path),
+      )
+      .add(
+        'count, fresh',
+        this.#fresh((m) => count(m, absent)),
+      )
+      .add(
+        'count, fresh, 2 threads',
+        this.#fresh((m) => count(m, absent, { threads: 2 })),
+      )
+      .run(this.#rounds);
+  }
 }
 
-const found = (offset: number) => (offset < 0 ? 0 : 1);
-await race(`find '${absent}' in 1 GiB, warm`, [
-  ['rg --fixed-strings --quiet', () => runTool('rg', '-j1', '-F', '-q', absent, path)],
-  ['find, fresh', () => fresh(async (mapping) => found(await find(mapping, absent)))],
-  ['find, mapped', async () => found(await find(kept, absent))],
-  ['find, mapped, 2 threads', async () => found(await find(kept, absent, { threads: 2 }))],
-]);
-
-await race('lines of 1 GiB, warm', [
-  ['wc -l', () => runTool('wc', '-l', path)],
-  ['lineCount, fresh', () => fresh((mapping) => count(mapping, '\n'))],
-  ['lineCount, mapped', () => count(kept, '\n')],
-  ['lineCount, mapped, 2 threads', () => count(kept, '\n', { threads: 2 })],
-]);
-
-await race(
-  'lines of 1 GiB, cold',
-  [
-    ['wc -l', () => runTool('wc', '-l', path)],
-    ['lineCount, fresh', () => fresh((mapping) => count(mapping, '\n'))],
-    ['lineCount, fresh, 2 threads', () => fresh((mapping) => count(mapping, '\n', { threads: 2 }))],
-  ],
-  evict,
-);
-await race(
-  `count '${absent}' in 1 GiB, cold`,
-  [
-    [
-      'rg --fixed-strings --count-matches',
-      () => runTool('rg', '-j1', '-F', '--count-matches', absent, path),
-    ],
-    ['count, fresh', () => fresh((mapping) => count(mapping, absent))],
-    ['count, fresh, 2 threads', () => fresh((mapping) => count(mapping, absent, { threads: 2 }))],
-  ],
-  evict,
-);
-{
-  await lineCount(kept);
+async function lineIndex(kept: Mapping): Promise<void> {
   const start = performance.now();
   const index = await LineIndex.build(kept);
   const built = performance.now() - start;
@@ -174,15 +222,11 @@ await race(
   console.log(`\nLineIndex of ${index.lineCount} lines: built in ${built.toFixed(1)} ms,`);
   console.log(`  a line in ${(median(times) * 1000).toFixed(1)} us`);
 }
-kept.close();
 
-const large = makeText(join(directory, 'memmap-bench-2g.txt'), 2 ** 31);
-const words = new URL('./scan-words.js', import.meta.url);
-
-async function streamed(): Promise<number> {
+async function countStream(path: string): Promise<number> {
   let sum = 0;
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(large, { highWaterMark: 2 ** 20 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
     const bytes: Buffer = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     const end = bytes.lastIndexOf(10) + 1;
     sum += countWords(bytes.subarray(0, end));
@@ -191,13 +235,14 @@ async function streamed(): Promise<number> {
   return sum + countWords(rest);
 }
 
-async function parallel(workers: number): Promise<number> {
-  const counts = await mapParallel<number>(large, words, { workers });
+async function countParallel(path: string, workers: number): Promise<number> {
+  const words = new URL('./scan-words.js', import.meta.url);
+  const counts = await mapParallel<number>(path, words, { workers });
   return counts.reduce((sum, each) => sum + each, 0);
 }
 
-function oneThread(): number {
-  using mapping = map(large);
+function countAlone(path: string): number {
+  using mapping = map(path);
   let sum = 0;
   for (let at = 0; at < mapping.byteLength; ) {
     const length = Math.min(2 ** 28, mapping.byteLength - at);
@@ -209,9 +254,24 @@ function oneThread(): number {
   return sum;
 }
 
-await race('words of 2 GiB, warm', [
-  ['fs.createReadStream', streamed],
-  ['one thread over a mapping', oneThread],
-  ['mapParallel, 1 worker', () => parallel(1)],
-  ['mapParallel, 2 workers', () => parallel(2)],
-]);
+/** The benchmark; its texts take 3 GiB. */
+export async function run(directory: string, rounds: number): Promise<void> {
+  const path = makeText(join(directory, '1g.txt'), 2 ** 30);
+  {
+    using kept = map(path);
+    await lineCount(kept);
+    const literals = new Literals(path, kept, rounds);
+    await literals.find();
+    for (const literal of [absent, 'Zürich', 'ment or ka']) await literals.count(literal);
+    await literals.lines();
+    await lineIndex(kept);
+    await literals.cold();
+  }
+  const large = makeText(join(directory, '2g.txt'), 2 ** 31);
+  await new Race('words of 2 GiB, warm')
+    .add('fs.createReadStream', () => countStream(large))
+    .add('one thread over a mapping', () => countAlone(large))
+    .add('mapParallel, 1 worker', () => countParallel(large, 1))
+    .add('mapParallel, 2 workers', () => countParallel(large, 2))
+    .run(rounds);
+}
