@@ -79,7 +79,7 @@ export function readVmstat(): VmStatistics {
 }
 
 /** The choice in brackets: `always [madvise] never`. */
-export function choiceOf(text: string | null): string | null {
+function choiceOf(text: string | null): string | null {
   return text === null ? null : (/\[([^\]]+)\]/.exec(text)?.[1] ?? null);
 }
 

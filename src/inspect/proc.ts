@@ -37,7 +37,7 @@ export function tryReadNumber(path: string): number | null {
 }
 
 /** What a process that may not be looked at needs. */
-export const accessHint =
+const accessHint =
   'run as the user of that process, or with CAP_SYS_PTRACE; a process with capabilities that the ' +
   'reader lacks stays closed even to root';
 

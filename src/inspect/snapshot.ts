@@ -11,7 +11,7 @@ import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
 import { checkProcess, type ProcessId, readProcess, readProcessOr } from './proc.ts';
 
 /** Names the form of a snapshot; another number is another form. */
-export const snapshotSchema = 'memmap.snapshot/1';
+const snapshotSchema = 'memmap.snapshot/1';
 
 /** A mapping in a snapshot. */
 export interface SnapshotMap extends Account {

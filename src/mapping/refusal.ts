@@ -56,7 +56,7 @@ function readNumber(path: string): number | undefined {
 }
 
 /** A row of /proc/self/limits: the soft limit in bytes, or Infinity. */
-export function processLimit(name: string): number | undefined {
+function processLimit(name: string): number | undefined {
   try {
     const row = readFileSync('/proc/self/limits', 'utf8')
       .split('\n')
