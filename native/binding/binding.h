@@ -183,6 +183,7 @@ napi_value binding_has_faults(napi_env env, napi_callback_info info);
 napi_value binding_collect(napi_env env, napi_callback_info info);
 napi_value binding_faulted(napi_env env, napi_callback_info info);
 napi_value binding_orphans(napi_env env, napi_callback_info info);
+napi_value binding_adopt(napi_env env, napi_callback_info info);
 /* Writes the faults of a mapping to stderr, when no JavaScript can be told any more. */
 void faults_print(struct handle *handle);
 /* Keeps the faults of a mapping that was collected, and has them told. */

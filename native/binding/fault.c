@@ -150,15 +150,23 @@ napi_value binding_faulted(napi_env env, napi_callback_info info) {
 
 /* -- of mappings that were collected ---------------------------------------------------------------- */
 
+static bool add_orphan(struct environment *environment, const struct memmap_fault *faults,
+                       const char *path) {
+  struct orphan *orphan = calloc(1, sizeof(*orphan));
+  if (!orphan) return false;
+  memcpy(orphan->faults, faults, sizeof(orphan->faults));
+  orphan->path = path ? strdup(path) : NULL;
+  orphan->next = environment->orphans;
+  environment->orphans = orphan;
+  return true;
+}
+
 void faults_orphan(struct handle *handle) {
   struct environment *environment = handle->environment;
   for (memmap_region *region; (region = next_faulted(handle, true));) {
-    struct orphan *orphan = calloc(1, sizeof(*orphan));
-    if (!orphan) return;
-    memmap_collect(region, orphan->faults);
-    orphan->path = handle->path ? strdup(handle->path) : NULL;
-    orphan->next = environment->orphans;
-    environment->orphans = orphan;
+    struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+    memmap_collect(region, faults);
+    if (!add_orphan(environment, faults, handle->path)) return;
     pthread_mutex_lock(&environment->lock);
     if (environment->faults) {
       napi_call_threadsafe_function(environment->faults, NULL, napi_tsfn_nonblocking);
@@ -204,6 +212,16 @@ napi_value binding_orphans(napi_env env, napi_callback_info info) {
     free(orphan);
   }
   return result;
+}
+
+static void adopt(void *environment, const struct memmap_fault *faults, const char *path) {
+  add_orphan(environment, faults, path);
+}
+
+/* adopt(): what other threads of the process have not told yet becomes orphans of this one. */
+napi_value binding_adopt(napi_env env, napi_callback_info info) {
+  memmap_collect_all(adopt, take_call(env, info).environment);
+  return NULL;
 }
 
 /* -- at the end of an environment ------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"collect", binding_collect},
   {"faulted", binding_faulted},
   {"orphans", binding_orphans},
+  {"adopt", binding_adopt},
   {"handlersLost", binding_handlers_lost},
   {"cacheState", binding_cache_state},
   {"dropCache", binding_drop_cache},

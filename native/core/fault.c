@@ -488,19 +488,51 @@ bool memmap_has_faults(const memmap_region *region, bool is_in_guard) {
   return atomic_load(&region->is_faulted) && (is_in_guard || atomic_load(&region->guards) == 0);
 }
 
-int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
+/* pre: the lock is held. */
+static int take_records(memmap_region *region, struct memmap_fault *faults) {
   int kinds = 0;
-  platform_lock_take(&region->lock);
-  region_put_back(region);
   atomic_store(&region->is_faulted, false);
   for (int kind = 0; kind < MEMMAP_FAULT_KINDS; kind++) {
     faults[kind] = region->faults[kind];
     kinds += faults[kind].count != 0;
     region->faults[kind] = (struct memmap_fault){0};
   }
+  return kinds;
+}
+
+int memmap_collect(memmap_region *region, struct memmap_fault *faults) {
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  int kinds = take_records(region, faults);
   platform_lock_drop(&region->lock);
   take_ballast();
   return kinds;
+}
+
+struct collecting_all {
+  void (*tell)(void *context, const struct memmap_fault *faults, const char *path);
+  void *context;
+};
+
+static void collect_visited(memmap_region *region, void *context) {
+  const struct collecting_all *all = context;
+  struct memmap_fault faults[MEMMAP_FAULT_KINDS];
+  char path[4096];
+  if (!memmap_has_faults(region, false)) return;
+  platform_lock_take(&region->lock);
+  int kinds = take_records(region, faults);
+  bool has_path = platform_path(region->fd, path, sizeof(path));
+  platform_lock_drop(&region->lock);
+  if (kinds) all->tell(all->context, faults, has_path ? path : NULL);
+}
+
+void memmap_collect_all(void (*tell)(void *context, const struct memmap_fault *faults,
+                                     const char *path),
+                        void *context) {
+  struct collecting_all all = {tell, context};
+  unsigned ticket = registry_enter();
+  registry_visit(collect_visited, &all);
+  registry_leave(ticket);
 }
 
 /* -- copies --------------------------------------------------------------------------------------- */

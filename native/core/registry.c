@@ -182,6 +182,13 @@ memmap_region *registry_find(uintptr_t address) {
   return table->entries[at].region;
 }
 
+void registry_visit(void (*visit)(memmap_region *region, void *context), void *context) {
+  const struct table *table = &tables[atomic_load(&active)];
+  for (size_t i = 0; i < table->count; i++) {
+    if (table->entries[i].region) visit(table->entries[i].region, context);
+  }
+}
+
 void registry_leave(unsigned ticket) { atomic_fetch_sub(&inside[ticket], 1); }
 
 bool registry_is_sound(void) {

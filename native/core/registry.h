@@ -19,6 +19,8 @@ void registry_assign(uintptr_t start, memmap_region *region);
  * else. May be called in a signal handler; wait-free. */
 unsigned registry_enter(void);
 memmap_region *registry_find(uintptr_t address);
+/* Calls `visit` with each region, once a range. pre and conditions as of registry_find. */
+void registry_visit(void (*visit)(memmap_region *region, void *context), void *context);
 void registry_leave(unsigned ticket);
 
 /* Checks every invariant; for tests. */

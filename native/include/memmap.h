@@ -364,6 +364,12 @@ bool memmap_has_faults(const memmap_region *region, bool is_in_guard);
 /* Puts every patch back and then moves the records into faults[MEMMAP_FAULT_KINDS].
  * Returns how many kinds have a count. */
 int memmap_collect(memmap_region *region, struct memmap_fault *faults);
+/* For the end of the process, when other threads may be at anything: moves the records of every
+ * region that nobody has in a guard, and leaves the patches where they are. `tell` may allocate, but
+ * not call the engine; `path` is what the system calls the object, or NULL. */
+void memmap_collect_all(void (*tell)(void *context, const struct memmap_fault *faults,
+                                     const char *path),
+                        void *context);
 /* Called on a thread of the engine's own after faults have happened somewhere. */
 void memmap_on_fault(void (*listener)(void));
 /* 1 when a handler that was installed after ours has taken SIGBUS or SIGSEGV away. */

@@ -57,6 +57,8 @@ void platform_unlink(const char *path);
 int platform_look(int fd, struct platform_look *look);
 /* The size in bytes, or a failure. [handler] */
 int64_t platform_size(int fd);
+/* What the system calls the object of a descriptor; false: nothing. */
+bool platform_path(int fd, char *path, size_t path_bytes);
 int platform_identify(int fd, struct memmap_identity *identity);
 /* Allocates blocks without changing the size. Where the file system cannot, zeros are written,
  * which changes it: then 1. */

@@ -206,6 +206,7 @@ export interface Native {
   collect(mapping: object): FaultRecord[];
   faulted(isAll: boolean): object[];
   orphans(): [path: string | null, records: FaultRecord[]][];
+  adopt(): void;
   handlersLost(): boolean;
   /** cached, dirty, writeback, evicted, recently evicted: pages */
   cacheState(fd: number, offset: number, length: number, answer: Float64Array): number;

@@ -6,6 +6,7 @@
  * which without a listener is an uncaught exception. What is still undelivered when the process
  * ends is printed, and the exit code is not 0.
  */
+import { isMainThread } from 'node:worker_threads';
 import { type FaultRecord, faultCodes, native } from '../binding/native.ts';
 import { FaultError } from '../core/errors.ts';
 
@@ -141,6 +142,8 @@ function tellAtExit(): void {
     const error = takeFaults(source);
     if (error) undelivered.push(error);
   }
+  // What workers have not told, too: Bun and Deno end them without a word.
+  if (isMainThread) native.adopt();
   undelivered.push(...takeOrphans());
   for (const error of undelivered) {
     process.stderr.write(`memmap: undelivered fault: ${error.code}: ${error.message}\n`);
@@ -157,6 +160,16 @@ function lookLast(): void {
   process.on('exit', tellAtExit);
 }
 
+function watchExit(): void {
+  process.on('exit', tellAtExit);
+  // Listeners that come later may fault as well: look again after them.
+  process.on('newListener', (event, listener) => {
+    if (event === 'exit' && listener !== tellAtExit) process.nextTick(lookLast);
+  });
+}
+
+if (isMainThread) watchExit(); // also for workers, where only they make mappings
+
 let isWatching = false;
 let isWarned = false;
 
@@ -165,11 +178,7 @@ export function watchFaults(): void {
   if (!isWatching) {
     isWatching = true;
     native.watch(deliverAll);
-    process.on('exit', tellAtExit);
-    // Listeners that come later may fault as well: look again after them.
-    process.on('newListener', (event, listener) => {
-      if (event === 'exit' && listener !== tellAtExit) process.nextTick(lookLast);
-    });
+    if (!isMainThread) watchExit();
   }
   if (!isWarned && native.handlersLost()) {
     isWarned = true;

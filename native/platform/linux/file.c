@@ -101,6 +101,16 @@ int64_t platform_size(int fd) {
   return (int64_t)size;
 }
 
+bool platform_path(int fd, char *path, size_t path_bytes) {
+  char link[32];
+  if (fd < 0) return false;
+  snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, path, path_bytes - 1);
+  if (length <= 0) return false;
+  path[length] = '\0';
+  return true;
+}
+
 static int64_t nanoseconds(struct timespec time) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
