@@ -7,7 +7,7 @@ import { object } from '../core/validate.ts';
 import { adviceNumber } from './advice.ts';
 import { accessNumber, type MappingAccess, type Request } from './options.ts';
 import { describeTarget, refused, refusedRequest } from './refusal.ts';
-import { checkShared, makeSharedBuffer, pinShared } from './sharing.ts';
+import { checkShared, makeSharedBuffer, pinShared, reserveShared } from './sharing.ts';
 
 /** What a Mapping is made from. */
 export interface Origin {
@@ -31,6 +31,7 @@ export function requested(request: Request): Origin {
     request;
   const advice = request.advice === undefined ? -1 : adviceNumber(request.advice);
   const name = describeTarget(request);
+  let reserved: SharedArrayBuffer | undefined;
   return {
     path,
     name,
@@ -43,6 +44,7 @@ export function requested(request: Request): Origin {
         const hint = 'use Node 22 or later, or leave the address to the system';
         throw unsupported(`share ${name} at an address`, 'this runtime chooses it', { hint });
       }
+      if (shared) reserved = reserveShared(Math.max(length, capacity));
       const number = accessNumber(access);
       let refusal: number;
       try {
@@ -68,7 +70,7 @@ export function requested(request: Request): Origin {
       const { facts } = native;
       const bytes = (facts[Fact.capacity] as number) || (facts[Fact.length] as number);
       checkShared('options.length', bytes);
-      return bytes === 0 ? new SharedArrayBuffer(0) : makeSharedBuffer(mapping, bytes);
+      return bytes === 0 ? new SharedArrayBuffer(0) : makeSharedBuffer(mapping, bytes, reserved);
     },
   };
 }

@@ -14,7 +14,7 @@
  */
 import { constants } from 'node:buffer';
 import { native } from '../binding/native.ts';
-import { outOfRange, unsupported } from '../core/errors.ts';
+import { MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 
 /** Refuses what this runtime cannot share; called before anything happens. */
 export function checkShared(name: string, length: number): void {
@@ -37,11 +37,36 @@ export function pinShared(buffer: SharedArrayBuffer): SharedArrayBuffer | undefi
   return isGrowable(buffer) ? structuredClone(buffer) : undefined;
 }
 
-/** Makes the buffer of a mapping of `length` > 0 bytes. */
-export function makeSharedBuffer(mapping: object, length: number): SharedArrayBuffer {
+/**
+ * Memory of the engine's for a mapping of `length` bytes to be put under; undefined where there is no
+ * need for it. Asked for before a file is changed, so that a refusal leaves it as it was.
+ */
+export function reserveShared(length: number): SharedArrayBuffer | undefined {
+  if (native.hasSharedBuffers || length <= 0) return undefined;
+  try {
+    return new SharedArrayBuffer(length, { maxByteLength: length });
+  } catch (cause) {
+    const state = `${length} bytes of address space for its SharedArrayBuffer are not to be had`;
+    throw new MemmapError('ENOMEM', `Cannot share a mapping: ${state} (ENOMEM)`, {
+      cause,
+      hint: 'raise RLIMIT_AS (ulimit -v), or map a part of the file',
+    });
+  }
+}
+
+/**
+ * Makes the buffer of a mapping of `length` > 0 bytes.
+ * @param reserved From {@link reserveShared}; used where its length fits.
+ */
+export function makeSharedBuffer(
+  mapping: object,
+  length: number,
+  reserved?: SharedArrayBuffer,
+): SharedArrayBuffer {
   let buffer = native.sharedBuffer(mapping, length);
   if (!buffer) {
-    const pin = new SharedArrayBuffer(length, { maxByteLength: length });
+    const fits = reserved?.byteLength === length;
+    const pin = (fits ? reserved : reserveShared(length)) as SharedArrayBuffer;
     buffer = structuredClone(pin);
     native.moveOnto(mapping, new Uint8Array(pin), pin);
   }

@@ -50,6 +50,24 @@ test('a file is as it was when its mapping finds no address space', limited, asy
   );
 });
 
+test('nor is one made or grown for a SharedArrayBuffer that finds none', limited, async () => {
+  const bytes = 3 * 2 ** 30; // less than the largest buffer, and more than is left
+  await underLimit(
+    ['--as=3000000000'],
+    `
+    const length = ${bytes};
+    const options = { access: 'write', create: true, extend: true, length, shared: true };
+    assert.throws(() => map(path, options), { code: 'ENOMEM' });
+    assert.equal(statSync(path).size, 10);
+    assert.throws(() => map(path + '.new', options), { code: 'ENOMEM' });
+    assert.throws(() => statSync(path + '.new'), { code: 'ENOENT' });
+    const mapping = map(path, { ...options, length: 20, capacity: 65536 });
+    mapping.bytes[19] = 1;
+    assert.equal(statSync(path).size, 20);
+    mapping.resize(10);`,
+  );
+});
+
 test('open files (RLIMIT_NOFILE)', limited, async () => {
   await underLimit(
     ['--nofile=64:64'],
