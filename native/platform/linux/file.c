@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -125,12 +128,37 @@ int platform_identify(int fd, struct memmap_identity *identity) {
   return 0;
 }
 
+/* A file that would grow beyond RLIMIT_FSIZE is EFBIG and a SIGXFSZ, which ends a process that does
+ * not ignore it; Node.js does, Deno does not. So it is kept from the thread for the call. */
+static sigset_t hold_size_signal(void) {
+  sigset_t signal, before;
+  sigemptyset(&signal);
+  sigaddset(&signal, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &signal, &before);
+  return before;
+}
+
+/* Keeps errno. */
+static void release_size_signal(const sigset_t *before) {
+  int error = errno;
+  if (!sigismember(before, SIGXFSZ)) {
+    sigset_t signal;
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    if (error == EFBIG) sigtimedwait(&signal, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_UNBLOCK, &signal, NULL);
+  }
+  errno = error;
+}
+
 /* Where blocks cannot be allocated, zeros in them are the same promise. */
 static int write_zeros(int fd, uint64_t offset, uint64_t length) {
   static const char zeros[1 << 16];
   while (length) {
     size_t part = length < sizeof(zeros) ? (size_t)length : sizeof(zeros);
+    sigset_t before = hold_size_signal();
     ssize_t written = pwrite(fd, zeros, part, (off_t)offset);
+    release_size_signal(&before);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return memmap_failure(MEMMAP_CALL_PWRITE, errno);
     offset += (uint64_t)written;
@@ -141,9 +169,11 @@ static int write_zeros(int fd, uint64_t offset, uint64_t length) {
 
 int platform_allocate(int fd, uint64_t offset, uint64_t length) {
   int result;
+  sigset_t before = hold_size_signal();
   do {
     result = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
   } while (result != 0 && errno == EINTR);
+  release_size_signal(&before);
   if (result == 0) return 0;
   if (errno != EOPNOTSUPP && errno != ENOSYS) {
     return memmap_failure(MEMMAP_CALL_FALLOCATE, errno);
@@ -154,10 +184,12 @@ int platform_allocate(int fd, uint64_t offset, uint64_t length) {
 
 int platform_extend(int fd, uint64_t from, uint64_t to) {
   int result;
+  sigset_t before = hold_size_signal();
   /* Not ftruncate, which would cut a file that somebody else has grown further meanwhile. */
   do {
     result = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
   } while (result != 0 && errno == EINTR);
+  release_size_signal(&before);
   if (result == 0) return 0;
   if (errno != EOPNOTSUPP && errno != ENOSYS) {
     return memmap_failure(MEMMAP_CALL_FALLOCATE, errno);
@@ -169,9 +201,11 @@ int platform_extend(int fd, uint64_t from, uint64_t to) {
 
 int platform_resize(int fd, uint64_t size) {
   int result;
+  sigset_t before = hold_size_signal();
   do {
     result = ftruncate(fd, (off_t)size);
   } while (result != 0 && errno == EINTR);
+  release_size_signal(&before);
   return answer(MEMMAP_CALL_FTRUNCATE, result);
 }
 
