@@ -4,9 +4,9 @@
 //   npm run test:runtimes -- --on=bun,node-26   only runtimes whose name begins with one of these
 //   npm run test:runtimes -- --others           not on this Node, where npm test has run them
 //
-// Every Node runs every file. Bun and Deno run, with their own node:test, the files that do not
-// start a Node with its options, and the scripts of test/runtime, which need no test runner and
-// demand that exactly the expected capabilities are unsupported.
+// Every runtime runs every file; Bun and Deno with their own node:test, where the tests of
+// unsupported.mjs must fail. Besides they run the scripts of test/runtime, which need no test runner
+// and demand that exactly the expected capabilities are unsupported.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, install, main, npm, progress, root } from './setup.mjs';
 import { testFiles } from './test.mjs';
+import { unsupported } from './unsupported.mjs';
 
 const ci = join(root, 'ci');
 const installed = (path) => join(ci, 'node_modules', path);
@@ -31,11 +32,8 @@ const runtimes = [
   { name: 'deno', binary: installed('@deno/linux-x64-glibc/deno'), kind: 'deno' },
 ];
 
-/** Files that a runtime cannot run, because they start Node by options that are only Node's. */
-const isUnsupported = {
-  bun: (file) => /\/(tour|churn|smoke)\.test\.js$/.test(file),
-  deno: (file) => /support\/(child|holder)|process\.execPath/.test(readFileSync(file, 'utf8')),
-};
+/** Run as scripts of test/runtime instead. */
+const onlyNode = ['churn', 'smoke'].map((name) => join(root, `build/test/process/${name}.test.js`));
 
 // -- answers: { file, name, state: 'passed' | 'failed' | 'skipped' | 'unsupported', error? } ------
 
@@ -87,7 +85,6 @@ async function runOnOther(runtime, files) {
 
 async function runFile(runtime, file, directory) {
   if (scripts.includes(file)) return runScript(runtime, file, directory);
-  if (isUnsupported[runtime.kind](file)) return [{ file, name: file, state: 'unsupported' }];
   const report = join(directory, `${file.replaceAll('/', '-')}.xml`);
   const args = {
     bun: [
@@ -112,7 +109,32 @@ async function runFile(runtime, file, directory) {
   if (answers.length === 0 || (ending !== 'exit 0' && !hasFailed)) {
     answers.push({ file, name: ending, state: 'failed', error: `${stdout}\n${stderr}` });
   }
+  expectFailures(runtime.kind, file, answers);
   return answers;
+}
+
+const pathOf = (file) => relative(root, file).replace(/^build\//, '');
+const isNamed = (pattern, name) =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+
+/** Makes 'unsupported' of the failures that unsupported.mjs demands, and failures of other answers. */
+function expectFailures(kind, file, answers) {
+  for (const { what, error, isRace, tests } of unsupported[kind]) {
+    for (const pattern of tests[pathOf(file)] ?? []) {
+      const named = answers.filter(({ name }) => isNamed(pattern, name));
+      if (named.length === 0) {
+        answers.push({ file, name: pattern, state: 'failed', error: `no such test: ${what}` });
+      }
+      for (const answer of named) {
+        if (answer.state === 'failed' && error.test(answer.error)) {
+          Object.assign(answer, { state: 'unsupported', what });
+        } else if (answer.state === 'passed' && !isRace) {
+          const text = `it passes; take it off scripts/unsupported.mjs: ${what}`;
+          Object.assign(answer, { state: 'failed', error: text });
+        }
+      }
+    }
+  }
 }
 
 /** The tests of a JUnit report: `<testcase name="..."><failure message="...">...</testcase>`. */
@@ -215,21 +237,27 @@ const count = (answers, wanted) => answers.filter(({ state }) => state === wante
 
 function summary(answers) {
   const skipped = count(answers, 'skipped');
+  const lacking = count(answers, 'unsupported');
   const line = `${count(answers, 'passed')} passed, ${count(answers, 'failed')} failed`;
-  return skipped > 0 ? `${line}, ${skipped} skipped` : line;
+  const more = lacking > 0 ? `${line}, ${lacking} unsupported` : line;
+  return skipped > 0 ? `${more}, ${skipped} skipped` : more;
 }
 
-function tell({ name }, answers, seconds) {
-  const files = new Set();
+function tell({ name, kind }, answers, seconds) {
+  const isNode = kind === 'node';
   for (const { file, name: test, state, error = '' } of answers) {
-    const path = relative(root, file).replace(/^build\//, '');
-    if (state === 'failed') {
-      console.log(`  failed: ${path}: ${test === file ? '' : test}\n    ${indented(error)}`);
-    }
-    if (state === 'unsupported') files.add(test === file ? path : test);
+    if (state !== 'failed') continue;
+    console.log(`  failed: ${pathOf(file)}: ${test === file ? '' : test}\n    ${indented(error)}`);
   }
-  const unsupported = files.size > 0 ? `; unsupported: ${[...files].join(', ')}` : '';
-  console.log(`${name}: ${summary(answers)} in ${seconds} s${unsupported}`);
+  const lacking = answers.filter(({ state }) => state === 'unsupported');
+  for (const lack of new Set(lacking.map(({ name: test, what = test }) => what))) {
+    console.log(`  unsupported: ${lack}`);
+    const tests = lacking.filter(({ what }) => what === lack);
+    for (const { file, name: test } of tests) console.log(`    ${pathOf(file)}: ${test}`);
+  }
+  const skipped = isNode ? [] : answers.filter(({ state }) => state === 'skipped');
+  for (const { file, name: test } of skipped) console.log(`  skipped: ${pathOf(file)}: ${test}`);
+  console.log(`${name}: ${summary(answers)} in ${seconds} s`);
 }
 
 await main(async () => {
@@ -249,7 +277,8 @@ await main(async () => {
   for (const runtime of runtimes.filter(isChosen)) {
     const start = Date.now();
     const isNode = runtime.kind === 'node';
-    const files = isNode ? testFiles(words) : [...testFiles(words), ...scripts.filter(isWanted)];
+    const tests = testFiles(words).filter((file) => isNode || !onlyNode.includes(file));
+    const files = isNode ? tests : [...tests, ...scripts.filter(isWanted)];
     const answers = await (isNode ? runOnNode : runOnOther)(runtime, files);
     if (answers.length === 0) continue;
     tell(runtime, answers, Math.round((Date.now() - start) / 1000));

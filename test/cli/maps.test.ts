@@ -166,7 +166,8 @@ test('of a command: it is looked at, and ended', async () => {
 });
 
 test('processes by name: one, several, none', async () => {
-  const setup = "process.title = 'memmap-onlyone';";
+  const setup = `import { writeFileSync } from 'node:fs'; // Bun has no process.title
+    writeFileSync('/proc/self/comm', 'memmap-onlyone');`;
   const pid = await holderOf(temporaryFile(1), 1, setup);
   const one = await memmapJson<Document>(['maps', '--cheap', 'memmap-onlyone']);
   assert.equal(one.document.pid, pid);

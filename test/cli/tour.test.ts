@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ChildOptions, type Ending, runProcess } from '../support/child.ts';
+import { type ChildOptions, type Ending, runProcess, scriptWords } from '../support/child.ts';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.ts';
 
 const main = fileURLToPath(import.meta.resolve('#dist/cli/tour/main.js'));
@@ -50,7 +50,7 @@ async function runTour(args: string[], options: ChildOptions = {}) {
     ...options.env,
     TMPDIR: options.env?.TMPDIR ?? scratch,
   };
-  const command = [...(options.prefix ?? []), process.execPath, main, ...args];
+  const command = [...(options.prefix ?? []), ...scriptWords, main, ...args];
   const ending = await runProcess(command, { timeoutMs: 300_000, ...options, env });
   return { ...ending, left: readdirSync(scratch) };
 }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { anonymous, FaultError, type Mapping, map, pageSize } from 'memmap';
+import { collect } from '../runtime/runtime.ts';
 import { faultOf, pendingFault, turns, until } from '../support/fault.ts';
 import { hazard } from '../support/hazard.ts';
 import { temporaryFile } from '../support/temporary.ts';
@@ -256,6 +257,9 @@ hazard('faults of several mappings come to each', async () => {
   );
 });
 
+/** As every runtime prints it; only Node adds the code. */
+const uncaught = /FaultError: Cannot write byte 0 of .*read-only/;
+
 hazard(
   'no listener: an uncaught exception, exit code 1, and its stack on stderr',
   async () => {
@@ -265,9 +269,8 @@ hazard(
   {
     code: 1,
     check: ({ stderr }) => {
-      assert.match(stderr, /FaultError: Cannot write byte 0 of .*read-only/);
-      assert.match(stderr, /\n {4}at /);
-      assert.match(stderr, /code: 'ERR_MEMMAP_READ_ONLY'/);
+      assert.match(stderr, uncaught);
+      assert.match(stderr, /\n {4,}at /);
       assert.doesNotMatch(stderr, /undelivered/);
     },
   },
@@ -352,11 +355,11 @@ hazard(
   'a mapping that is forgotten and collected still tells',
   async () => {
     (() => fault(readOnlyMapping()))();
-    globalThis.gc?.();
-    globalThis.gc?.();
+    collect();
+    collect();
     await turns(200);
   },
-  { code: 1, check: ({ stderr }) => assert.match(stderr, /ERR_MEMMAP_READ_ONLY/) },
+  { code: 1, check: ({ stderr }) => assert.match(stderr, uncaught) },
 );
 
 hazard(
@@ -364,13 +367,13 @@ hazard(
   async () => {
     const { bytes } = readOnlyMapping();
     for (let i = 0; i < 5; i++) {
-      globalThis.gc?.();
+      collect();
       await turns(2);
     }
     bytes[0] = 1;
     await turns(200);
   },
-  { code: 1, check: ({ stderr }) => assert.match(stderr, /ERR_MEMMAP_READ_ONLY/) },
+  { code: 1, check: ({ stderr }) => assert.match(stderr, uncaught) },
 );
 
 hazard('several kinds: the first, with the others in others', () => {
@@ -415,7 +418,7 @@ hazard('a worker tells its own: guard, event, and error without a listener', asy
       const { parentPort, workerData } = require('node:worker_threads');
       const { map } = require('memmap');
       const mapping = map(workerData);
-      const keep = setInterval(() => {}, 1000);
+      const keep = setInterval(() => mapping, 1000); // a forgotten mapping has no listeners
       const end = (error) => { clearInterval(keep); parentPort.postMessage(error.code); };
       ${code}`;
     const worker = new Worker(source, { eval: true, workerData: path });
@@ -424,8 +427,8 @@ hazard('a worker tells its own: guard, event, and error without a listener', asy
       worker.on('message', (text) => {
         message = text;
       });
-      worker.on('error', (error: Error & { code?: string }) => {
-        message = `error ${error.code}`;
+      worker.on('error', (error) => {
+        message = error.message; // Deno brings no code along
       });
       worker.on('exit', (code) => resolve(`${message}, exit ${code}`));
       worker.on('messageerror', reject);
@@ -436,7 +439,7 @@ hazard('a worker tells its own: guard, event, and error without a listener', asy
   assert.equal(await run(guarded), `${readOnly}, exit 0`);
   const event = `mapping.on('fault', end); ${fault}`;
   assert.equal(await run(event), `${readOnly}, exit 0`);
-  assert.equal(await run(fault), `error ${readOnly}, exit 1`);
+  assert.match(await run(fault), /Cannot write byte 0 of .*, exit 1$/);
   assert.equal(await run(`${fault} process.exit()`), ', exit 1');
 });
 

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import zlib from 'node:zlib';
 import { FaultError, type Mapping, map, pageSize } from 'memmap';
+import { runtime } from '../runtime/runtime.ts';
 import { faultOf, pendingFault, until } from '../support/fault.ts';
 import { hazard } from '../support/hazard.ts';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.ts';
@@ -239,27 +240,36 @@ hazard('system calls into and out of such memory: EFAULT, an error and no fault'
   const tail = bytes.subarray(4 * page);
   assert.throws(() => fs.writeSync(output, tail), { code: 'EFAULT' });
   await assert.rejects(promisify(fs.write)(output, tail), { code: 'EFAULT' });
-  assert.equal(fs.writeSync(output, bytes), 3 * page, 'a short count before the end');
+  try {
+    assert.equal(fs.writeSync(output, bytes), 3 * page, 'a short count before the end');
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EFAULT'); // of Deno, which tries the rest
+  }
+  assert.ok(fs.readFileSync(target).equals(content.subarray(0, 3 * page)));
   assert.throws(() => fs.appendFileSync(target, bytes), { code: 'EFAULT' });
-  mapping.check();
-  await socketOf(tail);
   mapping.check();
 });
 
-/** Sends bytes that cannot be read through a socket: an error of the socket. */
-async function socketOf(bytes: Buffer): Promise<void> {
+hazard('a socket that is given such memory: an error, or a fault of who copies it', async () => {
+  const path = temporaryFile(content);
+  const mapping = map(path);
+  const faults: FaultError[] = [];
+  mapping.on('fault', (fault) => faults.push(fault));
+  fs.truncateSync(path, 3 * page);
   const server = net.createServer((socket) => socket.on('error', () => {}).resume());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as net.AddressInfo;
   const socket = net.connect(port, '127.0.0.1');
   const errors: (Error & { code?: string })[] = [];
   socket.on('error', (error) => errors.push(error));
-  socket.write(bytes);
-  await until(() => socket.closed || errors.length > 0);
-  assert.equal(errors[0]?.code, 'EFAULT');
+  socket.write(mapping.bytes.subarray(4 * page));
+  await until(() => errors.length + faults.length > 0);
+  // Deno closes its side first; Bun copies, which is a load like any other.
+  assert.match((errors[0] ?? faults[0])?.code ?? '', /^(EFAULT|EPIPE|ERR_MEMMAP_TRUNCATED)$/);
   socket.destroy();
   server.close();
-}
+  mapping.check();
+});
 
 const methods: Record<string, (mapping: Mapping) => unknown> = {
   prefetch: (mapping) => mapping.prefetch(),
@@ -343,6 +353,6 @@ hazard('loads by the pool: deflate, hash and scrypt of a file that is cut', asyn
     assert.ok(inflated.equals(cut), `round ${round}`);
     await until(() => faults.length > 0);
     assert.equal(faults[0]?.code, truncated);
-    assert.notEqual(faults[0]?.thread, process.pid);
+    if (runtime !== 'deno') assert.notEqual(faults[0]?.thread, process.pid); // which has no pool
   }
 });

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { readFileSync, truncateSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { anonymous, type FaultError, map, pageSize } from 'memmap';
+import { collect } from '../runtime/runtime.ts';
 import { countMappings, pendingFault, until } from '../support/fault.ts';
 import { hazard } from '../support/hazard.ts';
 import { collected } from '../support/machine.ts';
@@ -73,7 +74,7 @@ probe('6 slice kept, mapping dropped, collected', async () => {
   const make = () => map(temporaryFile(content)).bytes.subarray(pageSize, 2 * pageSize);
   const slice = make();
   for (let i = 0; i < 10; i++) {
-    globalThis.gc?.();
+    collect();
     Array.from({ length: 1000 }, () => Buffer.alloc(1000));
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

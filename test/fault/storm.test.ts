@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { runProcess } from '../support/child.ts';
+import { runProcess, scriptWords } from '../support/child.ts';
 import { temporaryPath } from '../support/temporary.ts';
 import type { Summary, Told } from './storm/main.ts';
 
@@ -15,7 +15,7 @@ const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 
 test('storm', { timeout: (seconds + 120) * 1000 }, async () => {
   const main = fileURLToPath(new URL('./storm/main.js', import.meta.url));
-  const command = [process.execPath, '--enable-source-maps', main, temporaryPath('storm')];
+  const command = [...scriptWords, main, temporaryPath('storm')];
   const timeoutMs = (seconds + 90) * 1000;
   const ending = await runProcess([...command, String(seconds)], { timeoutMs });
   const text = `${ending.stdout}\n${ending.stderr}`;

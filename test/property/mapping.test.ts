@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anonymous, type Mapping, map, pageSize } from 'memmap';
-import { isEmulated, lacksSharing, needs } from '../support/machine.ts';
+import { isEmulated } from '../support/machine.ts';
 import { type Kind, Model } from '../support/model.ts';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
@@ -158,5 +158,5 @@ function isAsModel(kind: Kind, shared = false): Promise<void> {
 
 for (const kind of ['read', 'write', 'copy', 'anonymous'] as const) {
   test(`${kind}: what is done to a mapping is done to its model`, () => isAsModel(kind));
-  test(`${kind}, shared: the same`, needs(lacksSharing), () => isAsModel(kind, true));
+  test(`${kind}, shared: the same`, () => isAsModel(kind, true));
 }

@@ -2,6 +2,7 @@
  * Runs what may kill or hang a process in a child, with a watchdog.
  */
 import { spawn } from 'node:child_process';
+import { runtime } from '../runtime/runtime.ts';
 
 export interface Ending {
   /** Exit code; null when a signal ended it. */
@@ -15,7 +16,6 @@ export interface ChildOptions {
   args?: string[];
   /** Before node: `['setpriv', '--reuid=65534', ...]`. */
   prefix?: string[];
-  nodeArgs?: string[];
   /** Added to that of this process; undefined takes away. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
@@ -23,19 +23,27 @@ export interface ChildOptions {
   timeoutMs?: number;
 }
 
-/** Runs the text of an ES module that may import `memmap`; resolves to how it ended. */
+const denoOptions = ['--no-check', '--quiet', '--v8-flags=--expose-gc'];
+
+/** The words before the path of a script that this runtime is to run, with gc(). */
+export const scriptWords: readonly string[] =
+  runtime === 'deno'
+    ? [process.execPath, 'run', '--allow-all', ...denoOptions]
+    : [process.execPath, ...new Set(['--expose-gc', ...process.execArgv])];
+
+/** The words that run the text of an ES module, which may import `memmap`, with gc(). */
+export function moduleWords(source: string, args: readonly string[] = []): string[] {
+  if (runtime === 'deno') {
+    // Node and Bun have no script's path in argv then.
+    const text = `process.argv.splice(1, 1);${source}`;
+    return [process.execPath, 'eval', ...denoOptions, text, ...args];
+  }
+  return [process.execPath, '--expose-gc', '--input-type=module', '-e', source, '--', ...args];
+}
+
+/** Runs the text of an ES module; resolves to how it ended. */
 export function runModule(source: string, options: ChildOptions = {}): Promise<Ending> {
-  const nodeArgs = [
-    '--expose-gc',
-    '--input-type=module',
-    ...(options.nodeArgs ?? []),
-    '-e',
-    source,
-  ];
-  return runProcess(
-    [...(options.prefix ?? []), process.execPath, ...nodeArgs, '--', ...(options.args ?? [])],
-    options,
-  );
+  return runProcess([...(options.prefix ?? []), ...moduleWords(source, options.args)], options);
 }
 
 /** Runs a command; resolves to how it ended. */

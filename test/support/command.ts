@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ChildOptions, type Ending, runProcess } from './child.ts';
+import { type ChildOptions, type Ending, runProcess, scriptWords } from './child.ts';
 import { problems, schemaOf } from './schema.ts';
 import { pattern, temporaryDirectory, temporaryPath } from './temporary.ts';
 
@@ -26,7 +26,7 @@ const plainEnvironment = { ...noTaste, TERM: 'dumb' };
 
 /** The words of the command line. */
 export function commandLine(args: readonly string[]): string[] {
-  return [process.execPath, main, ...args];
+  return [...scriptWords, main, ...args];
 }
 
 export function memmap(args: readonly string[], options: ChildOptions = {}): Promise<Ending> {
@@ -64,7 +64,7 @@ export function interrupted(
   const look = () => {
     if (isSent || !when.test(stdout + stderr)) return;
     isSent = true;
-    child.kill(signal);
+    process.kill(child.pid as number, signal); // after child.kill() Deno tells no code
   };
   return new Promise((resolve, reject) => {
     const watchdog = setTimeout(() => {

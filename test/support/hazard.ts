@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Ending, runProcess } from './child.ts';
+import { type Ending, runProcess, scriptWords } from './child.ts';
 import { temporaryDirectory } from './temporary.ts';
 
 export interface HazardOptions {
@@ -21,7 +21,6 @@ export interface HazardOptions {
   /** A last look at how it ended. */
   check?: ((ending: Ending) => void) | undefined;
   prefix?: string[] | undefined;
-  nodeArgs?: string[] | undefined;
   env?: Record<string, string> | undefined;
   timeoutMs?: number | undefined;
 }
@@ -52,11 +51,10 @@ async function runBody(body: () => void | Promise<void>): Promise<void> {
 const nodesOwn = /Assertion failed: err_obj\s+->SetPrivate.*arrow_message/s;
 
 async function runHazard(name: string, options: HazardOptions): Promise<void> {
-  const { signal, code = 0, prefix = [], nodeArgs = [] } = options;
-  const command = [...prefix, process.execPath, ...process.execArgv, ...nodeArgs];
-  const file = process.argv[1] as string;
+  const { signal, code = 0, prefix = [] } = options;
+  const command = [...prefix, ...scriptWords, process.argv[1] as string];
   const run = () =>
-    runProcess([...command, file], {
+    runProcess(command, {
       env: { ...options.env, [variable]: name, TMPDIR: temporaryDirectory() },
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     });

@@ -2,6 +2,7 @@
  * Processes that keep a file mapped.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { moduleWords } from './child.ts';
 
 const children: ChildProcess[] = [];
 process.on('exit', endHolders);
@@ -24,7 +25,8 @@ export async function holderOf(path: string, pages: number, setup = ''): Promise
     ${setup}
     console.log('ready');
     setInterval(() => mapping.byteLength, 1000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+  const [command, ...words] = moduleWords(source) as [string, ...string[]];
+  const child = spawn(command, words, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);

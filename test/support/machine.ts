@@ -3,12 +3,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { collect } from '../runtime/runtime.ts';
 import { temporaryPath } from './temporary.ts';
 
 /** An emulator is slow, and has its own idea of address space and of /proc. */
 export const isEmulated = process.env.MEMMAP_EMULATED === '1';
 export const isRoot = process.getuid?.() === 0;
-const isBun = 'bun' in process.versions;
 
 /** Options of a test that needs something: runs, or is skipped with the reason. */
 export function needs(...lacks: (string | false | undefined)[]): { skip?: string } {
@@ -18,7 +18,6 @@ export function needs(...lacks: (string | false | undefined)[]): { skip?: string
 
 export const lacksKernel = isEmulated && 'the emulator does not show the mappings of the kernel';
 export const lacksRoot = !isRoot && 'needs root, to become another user or to mount';
-export const lacksSharing = isBun && 'Bun cannot make a SharedArrayBuffer over a mapping safely';
 
 export function lacksCommand(...names: string[]): string | false {
   const missing = names.filter((name) => spawnSync(name, ['--version']).error);
@@ -71,7 +70,7 @@ export function mounted(type: string, options: string): string | undefined {
 /** Lets the collector run until something has happened; gives up after many rounds. */
 export async function collected(isDone: () => boolean): Promise<boolean> {
   for (let round = 0; round < 50 && !isDone(); round++) {
-    globalThis.gc?.();
+    collect();
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return isDone();

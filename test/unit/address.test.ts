@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
-import { lacksSharing, needs } from '../support/machine.ts';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
 const length = 4 * pageSize;
@@ -35,7 +34,7 @@ test('with a capacity', () => {
   assert.equal(mapping.address, address);
 });
 
-test('shared memory there, or refused', needs(lacksSharing), () => {
+test('shared memory there, or refused', () => {
   const address = freeAddress();
   try {
     using mapping = anonymous(length, { address, shared: true });

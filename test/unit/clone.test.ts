@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { anonymous, map, pageSize } from 'memmap';
-import { lacksSharing, needs } from '../support/machine.ts';
 import { temporaryFile } from '../support/temporary.ts';
 
 const refused = { code: 'ERR_MEMMAP_UNSUPPORTED', hint: /mapping\.share\(\).*Mapping\.attach/ };
@@ -30,7 +29,7 @@ test('its bytes are copied', () => {
   assert.equal(copy[0], '0'.charCodeAt(0));
 });
 
-test('a shared buffer is the same memory', needs(lacksSharing), () => {
+test('a shared buffer is the same memory', () => {
   using mapping = anonymous(10, { shared: true });
   const same = structuredClone(mapping.buffer);
   new Uint8Array(same)[3] = 7;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
-import { lacksKernel, lacksSharing, needs } from '../support/machine.ts';
+import { lacksKernel, needs } from '../support/machine.ts';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
 const length = 4 * pageSize;
@@ -72,7 +72,7 @@ test("'remove' punches a hole into the file", kernel, () => {
   assert.ok(statSync(path).blocks < before);
 });
 
-test("'remove' of shared memory gives its pages back", needs(lacksSharing, lacksKernel), () => {
+test("'remove' of shared memory gives its pages back", needs(lacksKernel), () => {
   using mapping = anonymous(length, { shared: true });
   mapping.bytes.fill(7);
   mapping.discard('remove', second);

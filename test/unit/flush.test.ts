@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
 import { runProcess } from '../support/child.ts';
-import { lacksCommand, lacksKernel, lacksSharing, needs } from '../support/machine.ts';
+import { lacksCommand, lacksKernel, needs } from '../support/machine.ts';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
 const length = 3 * pageSize;
@@ -79,7 +79,7 @@ test('nothing happens to what has nothing to save', async () => {
   }
 });
 
-test('a flush of shared memory', needs(lacksSharing), async () => {
+test('a flush of shared memory', async () => {
   using mapping = anonymous(length, { shared: true });
   mapping.flushSync();
   await mapping.flush();

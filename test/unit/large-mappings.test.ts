@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
 import { test } from 'node:test';
 import { runModule } from '../support/child.ts';
-import { isEmulated, lacksSharing, needs } from '../support/machine.ts';
+import { isEmulated, needs } from '../support/machine.ts';
 import { temporaryFile } from '../support/temporary.ts';
 
 const gib = 2 ** 30;
@@ -54,7 +54,7 @@ test(
   },
 );
 
-test('nor as shared memory', needs(room, lacksSharing), async () => {
+test('nor as shared memory', needs(room), async () => {
   const small = await markCompacts(4096, 'shared');
   const large = await markCompacts(gib, 'shared');
   assert.ok(large <= small, `${large} for 1 GiB, ${small} for 4 KiB`);

@@ -3,14 +3,12 @@ import { constants } from 'node:buffer';
 import { readFileSync, truncateSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
-import { lacksSharing, needs } from '../support/machine.ts';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
-const options = needs(lacksSharing);
 const length = 2 * pageSize;
 const shared = { shared: true } as const;
 
-test('buffer is a SharedArrayBuffer over the file', options, () => {
+test('buffer is a SharedArrayBuffer over the file', () => {
   const path = temporaryFile(length);
   using mapping = map(path, { ...shared, access: 'write' });
   assert.ok(mapping.shared);
@@ -24,7 +22,7 @@ test('buffer is a SharedArrayBuffer over the file', options, () => {
   assert.equal(readFileSync(path).readInt32LE(4), pattern(length).readInt32LE(4) + 5);
 });
 
-test('views of all kinds are over the one buffer', options, () => {
+test('views of all kinds are over the one buffer', () => {
   using mapping = map(temporaryFile(length), shared);
   const views = [
     mapping.bytes,
@@ -37,13 +35,13 @@ test('views of all kinds are over the one buffer', options, () => {
   assert.equal(mapping.dataView(1).getUint8(0), pattern(length)[1]);
 });
 
-test('an odd length', options, () => {
+test('an odd length', () => {
   using mapping = map(temporaryFile(pageSize + 5), shared);
   assert.equal(mapping.buffer.byteLength, pageSize + 5);
   assert.ok(mapping.bytes.equals(pattern(pageSize + 5)));
 });
 
-test('anonymous: zeros with a descriptor', options, () => {
+test('anonymous: zeros with a descriptor', () => {
   using mapping = anonymous(length, shared);
   assert.ok(mapping.fd >= 0);
   assert.ok(mapping.bytes.every((byte) => byte === 0));
@@ -54,26 +52,26 @@ test('anonymous: zeros with a descriptor', options, () => {
   assert.equal(mapping.bytes[0], 4);
 });
 
-test('it cannot be cut by anybody', options, () => {
+test('it cannot be cut by anybody', () => {
   using mapping = anonymous(length, shared);
   assert.throws(() => truncateSync(`/proc/self/fd/${mapping.fd}`, 0), { code: 'EPERM' });
 });
 
-test('a copy may be shared between threads as well', options, () => {
+test('a copy may be shared between threads as well', () => {
   const path = temporaryFile(length);
   using mapping = map(path, { ...shared, access: 'copy' });
   mapping.bytes.fill(1);
   assert.ok(readFileSync(path).equals(pattern(length)));
 });
 
-test('an empty one', options, () => {
+test('an empty one', () => {
   using mapping = map(temporaryFile(''), shared);
   assert.ok(mapping.buffer instanceof SharedArrayBuffer);
   assert.equal(mapping.buffer.byteLength, 0);
   assert.equal(mapping.bytes.length, 0);
 });
 
-test('the offset has to be that of a page', options, () => {
+test('the offset has to be that of a page', () => {
   const path = temporaryFile(length);
   for (const [offset, aligned] of [
     [1, 0],
@@ -91,7 +89,7 @@ test('the offset has to be that of a page', options, () => {
   assert.ok(mapping.bytes.equals(pattern(length).subarray(pageSize)));
 });
 
-test('more than the runtime can share names the limit', options, () => {
+test('more than the runtime can share names the limit', () => {
   const limit = constants.MAX_LENGTH;
   const refused = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: new RegExp(`${limit}`) };
   if (limit > 2 ** 45) return;
@@ -103,7 +101,7 @@ test('more than the runtime can share names the limit', options, () => {
   assert.throws(() => anonymous(1, { ...shared, capacity: limit + pageSize }), refused);
 });
 
-test('without a capacity it cannot be resized', options, () => {
+test('without a capacity it cannot be resized', () => {
   for (const mapping of [
     anonymous(length, shared),
     map(temporaryFile(length), { ...shared, access: 'write' }),
@@ -117,7 +115,7 @@ test('without a capacity it cannot be resized', options, () => {
   }
 });
 
-test('with a capacity the buffer spans it, and bytes and views what there is', options, () => {
+test('with a capacity the buffer spans it, and bytes and views what there is', () => {
   for (const mapping of [
     anonymous(length, { ...shared, capacity: 4 * length }),
     map(temporaryFile(length), { ...shared, access: 'write', capacity: 4 * length }),
@@ -139,7 +137,7 @@ test('with a capacity the buffer spans it, and bytes and views what there is', o
   }
 });
 
-test('what was cut off comes back as zeros', options, () => {
+test('what was cut off comes back as zeros', () => {
   for (const odd of [0, 5]) {
     using mapping = anonymous(length + odd, { ...shared, capacity: 4 * length });
     for (const size of [100, pageSize + 1, 3 * length, 7, 2 * length + 1]) {
@@ -157,7 +155,7 @@ test('what was cut off comes back as zeros', options, () => {
   }
 });
 
-test('close: the mapping is gone, the buffer gives zeros', options, () => {
+test('close: the mapping is gone, the buffer gives zeros', () => {
   const mapping = map(temporaryFile(length), shared);
   const { buffer } = mapping;
   mapping.close();

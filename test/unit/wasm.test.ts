@@ -7,10 +7,8 @@ import { instantiate, Memory } from '../support/wasm.ts';
 
 const at = 65536;
 const length = 200_000;
-const bunSkip = 'Bun zeroes and reuses such memory: ERR_MEMMAP_UNSUPPORTED, tested by test/runtime';
-const options = 'bun' in process.versions ? { skip: bunSkip } : {};
 
-test('a module sums and searches a file that it never copied', options, () => {
+test('a module sums and searches a file that it never copied', () => {
   const content = pattern(length);
   const memory = new Memory({ initial: 8, maximum: 100 });
   using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
@@ -24,7 +22,7 @@ test('a module sums and searches a file that it never copied', options, () => {
   assert.equal(mapping.buffer, memory.buffer);
 });
 
-test('stores of a module reach the file', options, async () => {
+test('stores of a module reach the file', async () => {
   const path = temporaryFile(length);
   const memory = new Memory({ initial: 8 });
   using mapping = mapIntoWasm(memory, path, { at, access: 'write' });
@@ -33,7 +31,7 @@ test('stores of a module reach the file', options, async () => {
   assert.equal(readFileSync(path)[1000], 200);
 });
 
-test('a shared memory works as well', options, () => {
+test('a shared memory works as well', () => {
   const content = pattern(length);
   const memory = new Memory({ initial: 8, maximum: 100, shared: true });
   using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
@@ -41,7 +39,7 @@ test('a shared memory works as well', options, () => {
   assert.deepEqual(Buffer.from(mapping.bytes), content);
 });
 
-test('a store to a read-only file is a fault, and is thrown away', options, () => {
+test('a store to a read-only file is a fault, and is thrown away', () => {
   const path = temporaryFile(length);
   const memory = new Memory({ initial: 8 });
   using mapping = mapIntoWasm(memory, path, { at });
@@ -54,7 +52,7 @@ test('a store to a read-only file is a fault, and is thrown away', options, () =
   assert.throws(() => mapping.check(), { code: 'ERR_MEMMAP_TRUNCATED' });
 });
 
-test('growing the memory leaves the file where it is', options, () => {
+test('growing the memory leaves the file where it is', () => {
   const content = pattern(length);
   const memory = new Memory({ initial: 8, maximum: 1000 });
   using mapping = mapIntoWasm(memory, temporaryFile(content), { at });
@@ -63,7 +61,7 @@ test('growing the memory leaves the file where it is', options, () => {
   assert.equal(instantiate(memory).find(at, at + length, content[0] as number), at);
 });
 
-test('closing leaves ordinary memory, and the file alone', options, () => {
+test('closing leaves ordinary memory, and the file alone', () => {
   const path = temporaryFile(length);
   const memory = new Memory({ initial: 8 });
   mapIntoWasm(memory, path, { at, access: 'write' }).close();
@@ -73,7 +71,7 @@ test('closing leaves ordinary memory, and the file alone', options, () => {
   assert.deepEqual(readFileSync(path), pattern(length));
 });
 
-test('an odd offset needs the same odd place', options, () => {
+test('an odd offset needs the same odd place', () => {
   const content = pattern(length);
   const path = temporaryFile(content);
   const memory = new Memory({ initial: 8 });
@@ -83,7 +81,7 @@ test('an odd offset needs the same odd place', options, () => {
   assert.throws(() => mapIntoWasm(memory, path, { at, offset: 100 }), refused);
 });
 
-test('arguments are checked before anything happens', options, () => {
+test('arguments are checked before anything happens', () => {
   const path = temporaryFile(length);
   const memory = new Memory({ initial: 8 });
   const type = { code: 'ERR_INVALID_ARG_TYPE' };
@@ -97,7 +95,7 @@ test('arguments are checked before anything happens', options, () => {
   assert.throws(() => mapIntoWasm(memory, '/nonexistent', { at }), { code: 'ENOENT' });
 });
 
-test('it cannot be resized', options, () => {
+test('it cannot be resized', () => {
   const memory = new Memory({ initial: 8 });
   using mapping = mapIntoWasm(memory, temporaryFile(length), { at, access: 'write' });
   assert.throws(() => mapping.resize(2 * length), { code: 'ERR_MEMMAP_UNSUPPORTED' });

@@ -63,7 +63,7 @@ async function workHere(): Promise<number> {
   let before = performance.now();
   while (Date.now() < end) {
     rounds.run();
-    assert.throws(() => scanner.sum(65_530, 70_000), /out of bounds/);
+    assert.throws(() => scanner.sum(65_530, 70_000), /out of bounds/i);
     await new Promise((resolve) => setImmediate(resolve));
     const now = performance.now();
     longest = Math.max(longest, now - before);

@@ -30,7 +30,7 @@ parentPort?.on('message', (message: string) => {
   } else {
     rounds.verify();
     parentPort?.postMessage({ met: rounds.met, closed, closes });
-    parentPort?.close();
+    setImmediate(() => process.exit());
   }
 });
 

@@ -58,8 +58,8 @@ test('beyond 4 GiB', async () => {
   const fd = openSync(path, 'w');
   const size = 2 ** 32 + 2 ** 26;
   ftruncateSync(fd, size);
-  writeSync(fd, 'needle', 2 ** 32 - 3);
-  writeSync(fd, 'needle\n', size - 7);
+  writeSync(fd, Buffer.from('needle'), 0, 6, 2 ** 32 - 3);
+  writeSync(fd, Buffer.from('needle\n'), 0, 7, size - 7);
   closeSync(fd);
   using mapping = map(path);
   assert.equal(await find(mapping, 'needle', { from: 2 ** 32 - 10, threads: 2 }), 2 ** 32 - 3);
@@ -96,12 +96,13 @@ test('aborts in the middle, and tells the progress', async () => {
 });
 
 test('close lets a search in flight end; resize without capacity waits for it', async () => {
-  const mapping = anonymous(64 * 2 ** 20);
-  mapping.write(Buffer.from('end'), 64 * 2 ** 20 - 3);
+  const size = 2 ** 30;
+  const mapping = anonymous(size);
+  mapping.write(Buffer.from('end'), size - 3);
   const searching = find(mapping, 'end');
   assert.throws(() => mapping.resize(4096), { code: 'EBUSY' });
   mapping.close();
-  assert.equal(await searching, 64 * 2 ** 20 - 3);
+  assert.equal(await searching, size - 3);
 });
 
 test('findAll is lazy, batches dense results and ends when it is left', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { anonymous, Mapping, map, pageSize } from 'memmap';
+import { collect } from '../../runtime/runtime.ts';
 import { pattern, temporaryFile } from '../../support/temporary.ts';
 
 /** A worker that runs a function body with `memmap`, `workerData` and `parentPort` in scope. */
@@ -86,7 +87,7 @@ test('the creator may exit first', async () => {
   using mapping = Mapping.attach(handle);
   worker.postMessage('go');
   await end(worker);
-  globalThis.gc?.();
+  collect();
   assert.equal(mapping.bytes.toString('latin1', 0, 15), 'from the worker');
   mapping.bytes[8191] = 3;
   assert.equal(mapping.bytes[8191], 3);
