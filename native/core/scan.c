@@ -367,7 +367,28 @@ static void look_for_faults(struct job *job) {
   if ((uint64_t)size < until) scan->fault = MEMMAP_SCAN_CUT;
 }
 
-void memmap_scan_run(memmap_scan *scan) {
+/* The caller has checked its arguments, but code of the user may have run since. */
+static int check(const memmap_scan *scan) {
+  struct memmap_facts facts;
+  memmap_describe(scan->work->region, &facts);
+  uint64_t offset = scan->work->offset_bytes, length = scan->work->length_bytes;
+  bool is_inside = offset <= facts.length_bytes && length <= facts.length_bytes - offset;
+  if (!is_inside) return memmap_failure(MEMMAP_CALL_NONE, ERANGE);
+  bool is_possible = scan->threads > 0;
+  switch (scan->scan_kind) {
+    case MEMMAP_SCAN_LINES: break;
+    case MEMMAP_SCAN_BLOCKS:
+      is_possible &= scan->block_bytes > 0 &&
+                     (length == 0 || (length - 1) / scan->block_bytes < scan->number_max);
+      break;
+    case MEMMAP_SCAN_COLLECT:
+    case MEMMAP_SCAN_NTH: is_possible &= scan->number_max > 0; /* fallthrough */
+    default: is_possible &= scan->pattern_bytes > 0;
+  }
+  return is_possible ? 0 : memmap_failure(MEMMAP_CALL_NONE, EINVAL);
+}
+
+static void run_checked(memmap_scan *scan) {
   memmap_region *region = scan->work->region;
   struct job job = {
     .scan = scan,
@@ -402,9 +423,17 @@ void memmap_scan_run(memmap_scan *scan) {
   look_for_faults(&job);
 }
 
-static void run(memmap_work *work) { memmap_scan_run(work->context); }
+
+void memmap_scan_run(memmap_scan *scan) {
+  scan->work->result = check(scan);
+  if (scan->work->result == 0) run_checked(scan);
+}
+
+static void run(memmap_work *work) { run_checked(work->context); }
 
 int memmap_scan_start(memmap_scan *scan) {
+  int result = check(scan);
+  if (result) return result;
   scan->work->run = run;
   scan->work->context = scan;
   return memmap_start(scan->work);

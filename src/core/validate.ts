@@ -52,7 +52,8 @@ export function oneOf<T extends string>(
 }
 
 export function abortSignal(name: string, value: unknown): asserts value is AbortSignal {
-  if (typeof value !== 'object' || value === null || !('aborted' in value)) {
+  const { throwIfAborted, addEventListener } = Object(value) as Partial<AbortSignal>;
+  if (typeof throwIfAborted !== 'function' || typeof addEventListener !== 'function') {
     throw invalidArgument(name, 'an instance of AbortSignal', value);
   }
 }

@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { Fact, type NativeFailure, native, objectKinds, Refusal } from '../binding/native.ts';
-import { type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
+import { closed, type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import type { Request } from './options.ts';
 import type { Origin } from './origin.ts';
 
@@ -185,7 +185,13 @@ function isFailure(error: unknown): error is NativeFailure {
 }
 
 /** Makes the library's error of one the engine threw; others pass. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === 'ERR_MEMMAP_CLOSED';
+}
+
 export function refused(error: unknown, context: Context): unknown {
+  // Closed by code of the user's that ran after the mapping was looked at.
+  if (isClosed(error)) return closed(context.action, context.path ?? null);
   if (!isFailure(error)) return error;
   const code = getSystemErrorName(error.errno);
   const state = states[code] ?? code;

@@ -24,7 +24,25 @@ export function readWorkOptions(options: WorkOptions | undefined): WorkOptions {
   return { signal, onProgress };
 }
 
-/** Starts work on a mapping; resolves when it is done. */
+/** What a function of the user's threw. */
+export interface Thrown {
+  readonly error: unknown;
+}
+
+/** Tells of progress; called by the engine, where an exception would be lost. */
+export function tellProgress(
+  onProgress: WorkOptions['onProgress'],
+  progress: { done: number; total: number },
+): Thrown | undefined {
+  try {
+    onProgress?.(progress);
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Starts work on a mapping; resolves when it is done, rejects with what `onProgress` threw. */
 export function runWork(
   mapping: object,
   kind: number,
@@ -35,14 +53,17 @@ export function runWork(
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     let task: Task;
+    let thrown: Thrown | undefined;
     const abort = () => native.cancel(task);
     const answer = (error: NativeFailure | undefined, done: number, isDone: boolean) => {
       if (!isDone) {
-        onProgress?.({ done, total: span.length });
+        thrown ??= tellProgress(onProgress, { done, total: span.length });
+        if (thrown) native.cancel(task);
         return;
       }
       signal?.removeEventListener('abort', abort);
-      if (!error) resolve();
+      if (thrown) reject(thrown.error);
+      else if (!error) resolve();
       else if (signal?.aborted && getSystemErrorName(error.errno) === 'ECANCELED') {
         reject(signal.reason);
       } else reject(error);

@@ -6,6 +6,7 @@
  * engine collects every occurrence; those that overlap an earlier one are left out here, where they
  * arrive in order.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { Scan } from '../binding/native.ts';
 import type { Span } from '../core/range.ts';
 import { boolean } from '../core/validate.ts';
@@ -108,12 +109,15 @@ export async function* findAll(
       if (!first) break;
       let { numbers, value } = await first.answer;
       while (value < first.stop) {
+        // Answers that are there already would keep timers and I/O waiting.
+        await turn();
         const more = start(value, first.stop);
         // Not yield*, which awaits twice for each.
         for (const offset of greedy.take(numbers)) yield offset;
         ({ numbers, value } = await more);
       }
       for (const offset of greedy.take(numbers)) yield offset;
+      await turn();
       onProgress?.({ done: first.stop - begin, total: length });
     }
     signal?.throwIfAborted();

@@ -7,12 +7,13 @@ import { bytesOf } from '../core/validate.ts';
 /** Text, which is searched for as its UTF-8 bytes, or bytes. At least one byte. */
 export type Pattern = string | NodeJS.ArrayBufferView;
 
-/** The bytes of a pattern. */
+/** The bytes of a pattern, copied: nobody changes or detaches them while they are searched for. */
 export function readPattern(name: string, value: unknown): Uint8Array {
   if (value instanceof RegExp) {
     throw invalidArgument(name, 'of type string or bytes; matches() takes a RegExp', value);
   }
-  const bytes = typeof value === 'string' ? Buffer.from(value) : bytesOf(name, value);
+  const bytes =
+    typeof value === 'string' ? Buffer.from(value) : Uint8Array.from(bytesOf(name, value));
   if (bytes.byteLength === 0) {
     throw outOfRange(name, 'at least one byte long', "''", 'an empty pattern is everywhere');
   }

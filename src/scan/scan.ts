@@ -18,7 +18,7 @@ import { integer, object } from '../core/validate.ts';
 import { cutFault, deliverLater, takeFaults, witnessFaults } from '../mapping/fault.ts';
 import { Mapping } from '../mapping/mapping.ts';
 import { refused } from '../mapping/refusal.ts';
-import type { WorkOptions } from '../mapping/work.ts';
+import { type Thrown, tellProgress, type WorkOptions } from '../mapping/work.ts';
 
 /** Where a scan looks. */
 export interface ScanRange {
@@ -123,7 +123,7 @@ export function scanSync(mapping: Mapping, span: Span, request: Request): Answer
   try {
     answer = native.scan(...nativeArguments(mapping, span, request));
   } catch (error) {
-    throw refused(error, contextOf(mapping));
+    throw refusedScan(mapping, span, error as NativeFailure);
   }
   const fault = spoiling(mapping, answer, undefined);
   if (fault) throw fault;
@@ -148,6 +148,7 @@ export function scan(
     let task: Task;
     let seen: FaultError | undefined;
     let undelivered: FaultError | undefined;
+    let thrown: Thrown | undefined;
     const forget = witnessFaults(mapping, (error, isTaken) => {
       seen ??= error;
       if (!isTaken) undelivered ??= error;
@@ -165,6 +166,10 @@ export function scan(
     const settle = (error: NativeFailure | undefined, answer: Float64Array) => {
       leave();
       signal?.removeEventListener('abort', abort);
+      if (thrown) {
+        fail(thrown.error);
+        return;
+      }
       if (error) {
         const isAbort = signal?.aborted && getSystemErrorName(error.errno) === 'ECANCELED';
         fail(isAbort ? signal.reason : refused(error, contextOf(mapping)));
@@ -182,16 +187,26 @@ export function scan(
         onProgress !== undefined,
         (error, done, isDone, answer) => {
           if (isDone) settle(error, answer);
-          else onProgress?.({ done, total: span.length });
+          else thrown ??= tellProgress(onProgress, { done, total: span.length });
+          if (thrown && !isDone) native.cancel(task);
         },
       );
     } catch (error) {
       leave();
-      fail(refused(error, contextOf(mapping)));
+      fail(refusedScan(mapping, span, error as NativeFailure));
       return;
     }
     signal?.addEventListener('abort', abort, { once: true });
   });
+}
+
+/** The error of a scan that could not begin. */
+function refusedScan(mapping: Mapping, { offset, length }: Span, error: NativeFailure): Error {
+  if (error.errno === undefined || getSystemErrorName(error.errno) !== 'ERANGE') {
+    return refused(error, contextOf(mapping)) as Error;
+  }
+  const hint = 'the mapping was made smaller while it was scanned';
+  return outOfRange('options.to', `<= ${mapping.byteLength}`, offset + length, hint);
 }
 
 function contextOf(mapping: Mapping) {

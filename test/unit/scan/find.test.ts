@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map } from 'memmap';
-import { count, find, findAll, findLast, findSync, lineCount } from 'memmap/scan';
+import { count, find, findAll, findLast, findSync, LineIndex, lineCount } from 'memmap/scan';
 import { temporaryFile, temporaryPath } from '../../support/temporary.ts';
 
 test('finds text and bytes, from both ends', async () => {
@@ -138,4 +138,37 @@ test('a fault that a check elsewhere has taken still spoils the answer', async (
   assert.throws(() => findSync(mapping, 'a'), { code: 'ERR_MEMMAP_NO_ACCESS' });
   mapping.check();
   assert.equal(await count(mapping, 'a', { to: 4 * 2 ** 20 }), 0);
+});
+
+test('a pattern is what it was when it was given', async () => {
+  using mapping = map(temporaryFile('ab'.repeat(200_000)));
+  const pattern = new Uint8Array(new TextEncoder().encode('ab'));
+  let seen = 0;
+  for await (const _ of findAll(mapping, pattern)) {
+    if (++seen === 1) pattern.fill(0);
+    if (seen === 20_000) structuredClone(pattern, { transfer: [pattern.buffer] });
+  }
+  assert.equal(seen, 200_000);
+});
+
+test('what onProgress throws rejects, and ends the work', async () => {
+  using mapping = anonymous(64 * 2 ** 20);
+  const failure = new Error('of the user');
+  let told = 0;
+  const onProgress = () => {
+    told++;
+    throw failure;
+  };
+  const works = [
+    find(mapping, 'a', { onProgress }),
+    count(mapping, 'a', { onProgress }),
+    lineCount(mapping, { onProgress }),
+    LineIndex.build(mapping, { onProgress }),
+    mapping.prefetch({}, { onProgress }),
+    mapping.evict({}, { onProgress }),
+  ];
+  for (const end of await Promise.allSettled(works)) {
+    assert.deepEqual(end, { status: 'rejected', reason: failure });
+  }
+  assert.equal(told, works.length);
 });
