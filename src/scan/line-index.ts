@@ -33,7 +33,7 @@ interface Header {
   readonly lineCount: number;
   /** Of the file, when the pass began; see {@link identify}. */
   readonly file: Record<string, string>;
-  /** SHA-256 of the counts. */
+  /** SHA-256 of the header without it, as JSON, and of the counts. */
   readonly checksum: string;
 }
 
@@ -63,8 +63,30 @@ function stale(mapping: Mapping, state: string): MemmapError {
   );
 }
 
-function checksum(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function checksum(header: object, counts: Uint8Array): string {
+  return createHash('sha256').update(JSON.stringify(header)).update(counts).digest('hex');
+}
+
+/** Bytes of a block: so large that there are not too many. */
+function blockFor(byteLength: number): number {
+  let blockBytes = smallestBlock;
+  while (byteLength / blockBytes > mostBlocks) blockBytes *= 2;
+  return blockBytes;
+}
+
+/** Whether the numbers can be those of a mapping; a file can say anything. */
+function isPossible(
+  { blockBytes, byteLength, lineCount }: Omit<Header, 'file' | 'checksum'>,
+  counts: Buffer,
+): boolean {
+  if (blockBytes !== blockFor(byteLength)) return false;
+  if (counts.length !== 4 * Math.ceil(byteLength / blockBytes)) return false;
+  const numbers = decode(counts);
+  const newlines = numbers.reduce((sum, each) => sum + each, 0);
+  return (
+    numbers.every((each) => each <= blockBytes) &&
+    (lineCount === newlines || (lineCount === newlines + 1 && byteLength > newlines))
+  );
 }
 
 /** The counts as they are saved. */
@@ -128,8 +150,7 @@ export class LineIndex {
     const work = readWorkOptions(options);
     const file = identify(mapping);
     const byteLength = span.length;
-    let blockBytes = smallestBlock;
-    while (byteLength / blockBytes > mostBlocks) blockBytes *= 2;
+    const blockBytes = blockFor(byteLength);
     const numbers = Math.ceil(byteLength / blockBytes);
     const request = { kind: Scan.blocks, threads, numbers, blockBytes };
     const counts =
@@ -162,7 +183,8 @@ export class LineIndex {
       throw stale(mapping, `${path} is not one`);
     }
     if (header?.format !== format) throw stale(mapping, `${path} is not '${format}'`);
-    const { checksum: expected, file, ...rest } = header;
+    const { checksum: expected, ...signed } = header;
+    const { file, ...rest } = signed;
     if (rest.offset !== mapping.offset || rest.byteLength !== byteLength) {
       const saved = `${rest.byteLength} bytes from ${rest.offset}`;
       throw stale(
@@ -176,7 +198,9 @@ export class LineIndex {
       throw stale(mapping, `the file has changed (${name} was ${file?.[name]}, is ${value})`);
     }
     const counts = bytes.subarray(end + 1);
-    if (checksum(counts) !== expected) throw stale(mapping, `${path} is damaged`);
+    if (checksum(signed, counts) !== expected || !isPossible(rest, counts)) {
+      throw stale(mapping, `${path} is damaged`);
+    }
     return new LineIndex(making, mapping, rest, file, decode(counts));
   }
 
@@ -193,7 +217,8 @@ export class LineIndex {
       if (this.#file[name] !== value) throw stale(this.#mapping, 'the file has changed meanwhile');
     }
     const counts = encode(this.#counts);
-    const header: Header = { ...this.#header, file: this.#file, checksum: checksum(counts) };
+    const signed = { ...this.#header, file: this.#file };
+    const header: Header = { ...signed, checksum: checksum(signed, counts) };
     const temporary = new URL(`${toUrl(path).href}.${process.pid}`);
     try {
       await writeFile(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { appendFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map } from 'memmap';
@@ -57,6 +58,28 @@ test('a damaged index, and one of something else, is refused', async () => {
     await assert.rejects(LineIndex.load(mapping, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
   }
   await assert.rejects(LineIndex.load(mapping, `${saved}.none`), { code: 'ENOENT' });
+  // Whoever writes the file can make its checksum fit.
+  const end = bytes.indexOf(10);
+  const { checksum: _, ...header } = JSON.parse(bytes.toString('utf8', 0, end));
+  const counts = bytes.subarray(end + 1);
+  const forge = (change: object, numbers = counts) => {
+    const signed = { ...header, ...change };
+    const checksum = createHash('sha256').update(JSON.stringify(signed)).update(numbers);
+    const text = JSON.stringify({ ...signed, checksum: checksum.digest('hex') });
+    writeFileSync(saved, Buffer.concat([Buffer.from(`${text}\n`), numbers]));
+    return LineIndex.load(mapping, saved);
+  };
+  await forge({});
+  const impossible = [
+    ...[0, -65536, 1, 2 ** 45, 'x', null].map((blockBytes) => ({ blockBytes })),
+    ...[-5, 1e15, '3', null, header.lineCount + 2].map((lineCount) => ({ lineCount })),
+  ];
+  for (const change of impossible) {
+    await assert.rejects(forge(change), { code: 'ERR_MEMMAP_STALE_INDEX' }, JSON.stringify(change));
+  }
+  for (const numbers of [Buffer.alloc(0), Buffer.concat([counts, counts]), Buffer.alloc(4, 255)]) {
+    await assert.rejects(forge({}, numbers), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  }
   using memory = anonymous(100);
   const index = await LineIndex.build(memory);
   assert.equal(index.lineCount, 1);
