@@ -48,7 +48,7 @@ struct environment {
 /* The order is part of the contract with src/binding/native.ts. */
 enum fact {
   FACT_LENGTH, FACT_CAPACITY, FACT_PAGE, FACT_OBJECT_BYTES, FACT_OBJECT_KIND, FACT_FD, FACT_KIND,
-  FACT_END, FACT_ADDRESS, FACT_COUNT,
+  FACT_END, FACT_ADDRESS, FACT_ACCESS, FACT_OFFSET, FACT_COUNT,
 };
 
 struct view {
@@ -73,6 +73,7 @@ struct handle {
   memmap_region *region;
   napi_ref object;     /* weak: the Mapping */
   napi_ref pin;        /* strong: the SharedArrayBuffer whose memory is the region's; or NULL */
+  napi_ref get_buffer; /* strong: tells where the memory of the pin is now; NULL: it never moves */
   struct view *views;
   bool is_open, is_wrapped, is_whole_shared;
   size_t guards;       /* open now, of this mapping */

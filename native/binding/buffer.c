@@ -179,17 +179,24 @@ napi_value binding_shared_buffer(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* moveOnto(mapping, view, pin): puts the mapping under the memory of a SharedArrayBuffer of the
- * runtime's own. `view` is a Uint8Array over it; `pin` another object over the same memory, held
- * strongly until the mapping is gone from there. */
+/* moveOnto(mapping, view, pin, getBuffer): puts the mapping under the memory of a buffer of the
+ * runtime's own. `view` is a Uint8Array over it; `pin` another object over the same memory, or one
+ * that has it, held strongly until the mapping is gone from there. Where the memory may be moved
+ * meanwhile, `getBuffer` is the function that, called on the pin, gives the buffer it has. */
 napi_value binding_move_onto(napi_env env, napi_callback_info info) {
   struct call call = take_call(env, info);
   struct handle *handle = take_handle(&call, 0);
   if (!handle) return NULL;
   size_t length;
   void *memory = take_bytes_view(&call, 1, &length);
+  napi_valuetype type;
+  napi_typeof(env, call.arguments[3], &type);
   napi_create_reference(env, call.arguments[2], 1, &handle->pin);
-  return give_result(env, memmap_move_onto(handle->region, memory));
+  int result = memmap_move_onto(handle->region, memory);
+  if (result == 0 && type == napi_function) {
+    napi_create_reference(env, call.arguments[3], 1, &handle->get_buffer);
+  }
+  return give_result(env, result);
 }
 
 /* hold(mapping, buffer): the region keeps its addresses at least as long as this object lives. */

@@ -21,6 +21,8 @@ void give_facts(struct environment *environment, const struct memmap_facts *fact
   to[FACT_OBJECT_KIND] = facts->object_kind;
   to[FACT_FD] = facts->fd;
   to[FACT_ADDRESS] = (double)facts->address; /* exact: below 2^53 */
+  to[FACT_ACCESS] = facts->access;
+  to[FACT_OFFSET] = (double)facts->offset_bytes;
 }
 
 static void link_handle(struct handle *handle) {
@@ -41,6 +43,7 @@ void handle_free_if_done(struct handle *handle) {
   if (handle->is_open || handle->is_wrapped || handle->views) return;
   unlink_handle(handle);
   if (handle->pin) napi_delete_reference(handle->environment->env, handle->pin);
+  if (handle->get_buffer) napi_delete_reference(handle->environment->env, handle->get_buffer);
   environment_release(handle->environment);
   free(handle->path);
   free(handle);
@@ -51,15 +54,15 @@ void handle_free_if_done(struct handle *handle) {
 static bool has_host_moved(struct handle *handle) {
   napi_env env = handle->environment->env;
   napi_handle_scope scope;
-  napi_value host, buffer;
-  bool has_buffer = false, is_plain = false;
+  napi_value host, get_buffer, buffer;
+  bool is_plain = false;
   void *memory = NULL;
   size_t length = 0;
-  if (!handle->pin) return false;
+  if (!handle->get_buffer) return false;
   napi_open_handle_scope(env, &scope);
   napi_get_reference_value(env, handle->pin, &host);
-  napi_has_named_property(env, host, "buffer", &has_buffer);
-  if (has_buffer && napi_get_named_property(env, host, "buffer", &buffer) == napi_ok &&
+  napi_get_reference_value(env, handle->get_buffer, &get_buffer);
+  if (napi_call_function(env, host, get_buffer, 0, NULL, &buffer) == napi_ok &&
       napi_is_arraybuffer(env, buffer, &is_plain) == napi_ok && is_plain) {
     napi_get_arraybuffer_info(env, buffer, &memory, &length);
   }

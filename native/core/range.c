@@ -84,13 +84,14 @@ int memmap_residency(memmap_region *region, uint64_t offset, uint64_t length,
   if (!span.length) return 0;
   if (region->fd >= 0 && !platform_may_see_cache(region->fd)) return 1;
   size_t system = platform_page_bytes();
+  if (span.length / region->page > page_count) span.length = page_count * region->page;
   if (region->page == system) {
     int result = platform_resident(span.address, span.length, pages);
     for (size_t i = 0; i < page_count && result == 0; i++) pages[i] &= 1;
     return result;
   }
   /* The kernel answers in small pages; a huge page is there or not. */
-  for (size_t i = 0; i < page_count; i++) {
+  for (size_t i = 0; i < span.length / region->page; i++) {
     int result = platform_resident(span.address + i * region->page, system, &pages[i]);
     if (result) return result;
     pages[i] &= 1;

@@ -376,6 +376,8 @@ void memmap_describe(const memmap_region *region, struct memmap_facts *facts) {
   facts->page_bytes = region->page;
   facts->object_kind = region->object_kind;
   facts->fd = region->fd;
+  facts->access = region->access;
+  facts->offset_bytes = region->object_offset + region->delta;
 }
 
 int64_t memmap_object_bytes(const memmap_region *region) {
@@ -390,7 +392,7 @@ int memmap_identify(const memmap_region *region, struct memmap_identity *identit
 int memmap_move_onto(memmap_region *region, void *over) {
   uintptr_t target = (uintptr_t)over, former = region->start;
   int result = registry_add(target, target + region->reserved, region);
-  if (result) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
+  if (result) return result;
   if (region->mapped) result = platform_move(former, region->mapped, target, false);
   if (result) {
     registry_remove(target);

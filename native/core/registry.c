@@ -80,13 +80,29 @@ static int ensure(struct table *table) {
   return 0;
 }
 
-/* pre: there is room for one entry. */
-static void insert(struct table *table, struct entry entry) {
-  /* The dead neighbours that the new range overlaps are the entries [first, last). */
-  size_t last = position(table, entry.start);
-  while (last < table->count && table->entries[last].end > entry.start) last++;
+struct slice { size_t first, last; };
+
+/* The entries [first, last) that a range overlaps. */
+static struct slice overlapped(const struct table *table, uintptr_t start, uintptr_t end) {
+  size_t last = position(table, start);
+  while (last < table->count && table->entries[last].end > start) last++;
   size_t first = last;
-  while (first > 0 && table->entries[first - 1].start < entry.end) first--;
+  while (first > 0 && table->entries[first - 1].start < end) first--;
+  return (struct slice){first, last};
+}
+
+static bool is_taken(const struct table *table, uintptr_t start, uintptr_t end) {
+  struct slice slice = overlapped(table, start, end);
+  for (size_t i = slice.first; i < slice.last; i++) {
+    if (table->entries[i].region) return true;
+  }
+  return false;
+}
+
+/* Drops the dead entries that the new one overlaps. pre: there is room for one; it is not taken. */
+static void insert(struct table *table, struct entry entry) {
+  struct slice slice = overlapped(table, entry.start, entry.end);
+  size_t first = slice.first, last = slice.last;
   table->dead -= last - first;
   memmove(&table->entries[first + 1], &table->entries[last],
           (table->count - last) * sizeof(entry));
@@ -131,7 +147,8 @@ static struct table *idle(void) { return &tables[!atomic_load(&active)]; }
 int registry_add(uintptr_t start, uintptr_t end, memmap_region *region) {
   struct entry entry = {start, end, region};
   pthread_mutex_lock(&writer);
-  int result = ensure(idle());
+  int result = is_taken(idle(), start, end) ? memmap_failure(MEMMAP_CALL_NONE, EEXIST)
+                                            : ensure(idle());
   if (result == 0) {
     insert(idle(), entry);
     struct table *other = turn_over();

@@ -91,6 +91,8 @@ struct memmap_facts {
   uint64_t object_bytes; /* the size of the object when it was last looked at */
   int object_kind;
   int fd;                /* the region's own, close-on-exec; -1: none */
+  enum memmap_access access;
+  uint64_t offset_bytes; /* of the first byte in the object */
 };
 
 /* Prepares the process: page size, signal handlers, fault reporter. Idempotent. */
@@ -287,7 +289,8 @@ struct memmap_scan {
   int fault;             /* enum memmap_scan_fault */
   uint64_t object_bytes; /* the object's size afterwards, where fault is MEMMAP_SCAN_CUT */
 };
-/* Scans here and now; work->result is 0 or a failure. Answers are offsets of the mapping.
+/* Scans here and now; work->result is 0 or a failure: ERANGE when the range is not inside the region
+ * now, EINVAL for a request that cannot be. Answers are offsets of the mapping.
  * Until it has returned, memmap_resize does not move the region (EBUSY). */
 void memmap_scan_run(memmap_scan *scan);
 /* The same as work on a thread of the engine's; see memmap_start. */

@@ -109,6 +109,8 @@ export const Fact = {
   kind: 6,
   end: 7,
   address: 8,
+  access: 9,
+  offset: 10,
 } as const;
 
 /** kind, count, order, address, offset in the object, thread, access, the signal's si_code */
@@ -163,7 +165,7 @@ export interface Native {
   identify(mapping: object, answer: BigInt64Array): void;
   buffer(mapping: object, offset: number, length: number): Buffer<ArrayBuffer>;
   sharedBuffer(mapping: object, length: number): SharedArrayBuffer | undefined;
-  moveOnto(mapping: object, view: Uint8Array, pin: object): number;
+  moveOnto(mapping: object, view: Uint8Array, pin: object, getBuffer?: () => unknown): number;
   hold(mapping: object, buffer: SharedArrayBuffer): void;
   read(mapping: object, offset: number, target: Uint8Array): number;
   write(mapping: object, offset: number, source: Uint8Array): number;

@@ -100,7 +100,8 @@ const anonymousAccessNames = ['none', 'read', 'write'] as const;
 const hugePagesNames = ['transparent', '2MiB', '1GiB'] as const;
 const hugeShifts = { transparent: 0, '2MiB': 21, '1GiB': 30 } as const;
 
-function readTarget(file: unknown): { target: string | number; path: string | null } {
+/** Where a file is: by its path or by a descriptor. */
+export function readTarget(file: unknown): { target: string | number; path: string | null } {
   if (typeof file === 'string') {
     if (file.includes('\0')) throw invalidArgument('file', 'a path without null bytes', file);
     return { target: file, path: file };

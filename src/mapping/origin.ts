@@ -103,7 +103,11 @@ function readHandle(given: unknown): MappingHandle {
   object('handle', given);
   const { memmap, number, process: pid, buffer, path, access, offset } = given as MappingHandle;
   const isHandle =
-    memmap === 1 && typeof number === 'number' && buffer instanceof SharedArrayBuffer;
+    memmap === 1 &&
+    typeof number === 'number' &&
+    buffer instanceof SharedArrayBuffer &&
+    (path === null || typeof path === 'string') &&
+    typeof offset === 'number';
   if (!isHandle) throw invalidArgument('handle', 'what mapping.share() gave', given);
   if (pid !== process.pid) {
     throw unsupported('attach', 'the handle is of another process', {
@@ -127,6 +131,11 @@ export function attached(given: unknown): Origin {
       const pin = pinShared(buffer);
       if (!native.attach(mapping, number, new Uint8Array(buffer), pin)) {
         throw closed('attach', path);
+      }
+      const { facts } = native;
+      if (facts[Fact.access] !== accessNumber(access) || facts[Fact.offset] !== offset) {
+        native.close(mapping);
+        throw invalidArgument('handle', 'as mapping.share() gave it', given);
       }
       if (buffer.byteLength > 0) native.hold(mapping, buffer);
     },

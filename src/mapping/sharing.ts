@@ -16,6 +16,9 @@ import { constants } from 'node:buffer';
 import { native } from '../binding/native.ts';
 import { MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 
+/** The engine's own answer, whatever a buffer says of itself. */
+const growableOf = Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, 'growable')?.get;
+
 /** Refuses what this runtime cannot share; called before anything happens. */
 export function checkShared(name: string, length: number): void {
   if (!native.hasSharedBuffers && 'bun' in process.versions) {
@@ -29,7 +32,7 @@ export function checkShared(name: string, length: number): void {
 
 /** Whether the buffer is the engine's memory with a mapping put under it. */
 export function isGrowable(buffer: SharedArrayBuffer): boolean {
-  return (buffer as { growable?: boolean }).growable === true;
+  return growableOf?.call(buffer) === true;
 }
 
 /** A second object over the memory of a growable buffer, for the addon to hold. */

@@ -8,13 +8,15 @@
  * and what is stored into it after the memory has grown stays in this process, unreported. Never on Bun: its engine zeroes and reuses
  * such memory, which would write into the file.
  */
-import { Flag, native } from '../binding/native.ts';
-import { invalidArgument, outOfRange, unsupported } from '../core/errors.ts';
+import { constants } from 'node:os';
+import { Flag, type NativeFailure, native } from '../binding/native.ts';
+import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import { nearest, roundUp } from '../core/page.ts';
 import { integer, object, oneOf } from '../core/validate.ts';
 import { type Mapping, makeMapping } from './mapping.ts';
 import { type FileAccess, type FileLike, readMapOptions } from './options.ts';
-import { requested } from './origin.ts';
+import { type Origin, requested } from './origin.ts';
+import { refused } from './refusal.ts';
 
 /** What of `WebAssembly.Memory` is used; the types of Node 20 do not name it. */
 export interface WasmMemory {
@@ -34,10 +36,34 @@ export interface MapIntoWasmOptions {
 
 const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: new () => WasmMemory } })
   .WebAssembly;
+/** The engine's own answer, whatever a memory says of itself: it throws for what is none. */
+const getBuffer = Object.getOwnPropertyDescriptor(Memory.prototype, 'buffer')?.get as (
+  this: unknown,
+) => ArrayBufferLike;
 
-function checkMemory(memory: unknown): asserts memory is WasmMemory {
-  if (!(memory instanceof Memory)) {
+function bufferOf(memory: unknown): ArrayBufferLike {
+  try {
+    return getBuffer.call(memory);
+  } catch {
     throw invalidArgument('memory', 'an instance of WebAssembly.Memory', memory);
+  }
+}
+
+function moveOnto(
+  mapping: object,
+  target: Uint8Array,
+  memory: WasmMemory,
+  { name, path, access }: Origin,
+): void {
+  try {
+    native.moveOnto(mapping, target, memory, getBuffer);
+  } catch (error) {
+    if ((error as NativeFailure).errno === -constants.errno.EEXIST) {
+      const message = `Cannot map ${name} into WebAssembly: another mapping is there (EEXIST)`;
+      const hint = 'close that one first, or choose another place';
+      throw new MemmapError('EEXIST', message, { path: path ?? undefined, hint });
+    }
+    throw refused(error, { action: `map ${name} into WebAssembly`, path, access });
   }
 }
 
@@ -46,14 +72,15 @@ function checkMemory(memory: unknown): asserts memory is WasmMemory {
  * replaced, and what was in them is gone. Use the mapping's `flush`, `check`, `guard`, `protect`
  * and `close` as of any other; its `buffer` is the memory's, and `bytes` the part with the file.
  * After close the part is zeroed memory of the WebAssembly.Memory again.
- * @throws MemmapError `ERR_MEMMAP_UNSUPPORTED` on Bun; RangeError where the file does not fit.
+ * @throws MemmapError `ERR_MEMMAP_UNSUPPORTED` on Bun, EEXIST where another mapping is there already;
+ * RangeError where the file does not fit.
  */
 export function mapIntoWasm(
   memory: WasmMemory,
   file: FileLike,
   options: MapIntoWasmOptions,
 ): Mapping {
-  checkMemory(memory);
+  bufferOf(memory);
   object('options', options);
   const { at, access = 'read', offset = 0, length } = options;
   integer('options.at', at);
@@ -73,7 +100,7 @@ export function mapIntoWasm(
   }
   const isRead = access === 'read';
   const origin = requested({ ...request, flags: request.flags | (isRead ? Flag.private : 0) });
-  const host = { buffer: () => memory.buffer, at };
+  const host = { buffer: () => bufferOf(memory), at };
   return makeMapping({
     ...origin,
     host,
@@ -82,11 +109,12 @@ export function mapIntoWasm(
       origin.begin(mapping);
       const bytes = native.facts[0] as number;
       try {
-        const room = memory.buffer.byteLength;
+        const buffer = bufferOf(memory);
+        const room = buffer.byteLength;
         if (roundUp(at + bytes, page) > room || at + bytes > room) {
           throw outOfRange('options.at', `<= ${room - bytes}, so that ${bytes} bytes fit`, at);
         }
-        if (bytes > 0) native.moveOnto(mapping, new Uint8Array(memory.buffer, at - lead), memory);
+        if (bytes > 0) moveOnto(mapping, new Uint8Array(buffer, at - lead), memory, origin);
         native.refresh(mapping);
       } catch (error) {
         native.close(mapping);

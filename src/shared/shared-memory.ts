@@ -69,7 +69,8 @@ function failure(error: unknown, action: string, path: string): unknown {
 
 function openObject(path: string, action: string, flags: number, mode?: number): number {
   try {
-    return openSync(path, flags | constants.O_NOFOLLOW, mode);
+    // Anybody may put a FIFO there, which would be waited for.
+    return openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, mode);
   } catch (error) {
     throw failure(error, action, path);
   }

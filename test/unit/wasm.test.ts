@@ -100,3 +100,36 @@ test('it cannot be resized', () => {
   using mapping = mapIntoWasm(memory, temporaryFile(length), { at, access: 'write' });
   assert.throws(() => mapping.resize(2 * length), { code: 'ERR_MEMMAP_UNSUPPORTED' });
 });
+
+test('only where no other mapping is, until that is closed', async () => {
+  const [first, second] = [temporaryFile(length), temporaryFile(length)];
+  const memory = new Memory({ initial: 8 });
+  const one = mapIntoWasm(memory, first, { at, access: 'write' });
+  for (const place of [at, at + pageSize, at - pageSize]) {
+    const overlapping = { at: place, access: 'write' } as const;
+    assert.throws(() => mapIntoWasm(memory, second, overlapping), {
+      code: 'EEXIST',
+      hint: /close/,
+    });
+  }
+  one.bytes[0] = 1;
+  one.close();
+  using two = mapIntoWasm(memory, second, { at, access: 'write' });
+  two.bytes[0] = 2;
+  await two.flush();
+  assert.deepEqual(
+    [first, second].map((path) => readFileSync(path)[0]),
+    [1, 2],
+  );
+});
+
+test('a memory is what the engine says it is', () => {
+  const path = temporaryFile(length);
+  const buffer = new ArrayBuffer(2 ** 20);
+  const fake = Object.create(Memory.prototype, { buffer: { value: buffer } });
+  assert.throws(() => mapIntoWasm(fake, path, { at: 0 }), { code: 'ERR_INVALID_ARG_TYPE' });
+  const liar = Object.defineProperty(new Memory({ initial: 8 }), 'buffer', { value: buffer });
+  using mapping = mapIntoWasm(liar, path, { at });
+  assert.notEqual(mapping.buffer, buffer);
+  assert.deepEqual(mapping.bytes, pattern(length));
+});

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { map, pageSize } from 'memmap';
@@ -120,4 +121,14 @@ test('the list names each object and who holds it', () => {
   memory.close();
   const left = SharedMemory.list().find((each) => each.name === name);
   assert.ok(left?.holders === null || left?.holders.length === 0);
+});
+
+test('a FIFO in the place of shared memory is refused, and not waited for', () => {
+  const name = freshName();
+  const { status } = spawnSync('mkfifo', [`/dev/shm${name}`]);
+  assert.equal(status, 0);
+  for (const access of ['read', 'write'] as const) {
+    assert.throws(() => SharedMemory.open(name, { access }), { code: 'ENODEV' });
+  }
+  assert.throws(() => SharedMemory.create(name, 100, { exclusive: false }), { code: 'ENODEV' });
 });

@@ -135,6 +135,16 @@ test('a handle is checked, and one that is not shared is refused', () => {
   }
   using shared = anonymous(pageSize, { shared: true });
   const handle = shared.share();
+  const altered: object[] = [
+    ...[-4095, 1, Number.NaN, '0', { valueOf: () => 0 }].map((offset) => ({ offset })),
+    ...['read', 'copy', 'bogus', null].map((access) => ({ access })),
+    ...[{ toString: () => '/' }, 5].map((path) => ({ path })),
+  ];
+  for (const change of altered) {
+    const type = { code: 'ERR_INVALID_ARG_TYPE' };
+    assert.throws(() => Mapping.attach({ ...handle, ...change } as never), type);
+  }
+  Mapping.attach(handle).close();
   assert.throws(() => Mapping.attach({ ...handle, process: 1 }), {
     code: 'ERR_MEMMAP_UNSUPPORTED',
   });
