@@ -2,6 +2,7 @@
  * Where lines go: what is said to stdout, what is going on to a status line on stderr, which only
  * a terminal has.
  */
+import { Exit } from './exit.ts';
 import { type ColorChoice, type Paint, paintFor } from './format.ts';
 
 const clearLine = '\r\u001b[K';
@@ -13,8 +14,9 @@ export function endWithReader(): void {
   if (isListening) return;
   isListening = true;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code === 'EPIPE') process.exit(Exit.ok);
+    process.stderr.write(`memmap: Cannot write the output: ${error.message}\n`);
+    process.exit(Exit.trouble);
   });
 }
 

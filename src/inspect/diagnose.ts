@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { invalidArgument } from '../core/errors.ts';
-import { integer, object } from '../core/validate.ts';
+import { integer, object, oneOf } from '../core/validate.ts';
 import { addressSpace } from './address-space.ts';
 import { checkFile } from './checks-file.ts';
 import { checkKernel } from './checks-kernel.ts';
@@ -18,6 +18,7 @@ const needNames = ['lock', 'map', 'maps', 'huge'] as const;
 function readNeeds(needs: unknown): Needs {
   object('needs', needs);
   const read: Needs = {};
+  for (const name of Object.keys(needs)) oneOf('the name of a need', name, needNames);
   for (const name of needNames) {
     const value = (needs as Needs)[name];
     if (value === undefined) continue;

@@ -11,6 +11,7 @@ import { boolean, integer, object } from '../core/validate.ts';
 import type { FileLike } from '../mapping/options.ts';
 import { withFile } from './file.ts';
 import { type Holder, holders } from './holders.ts';
+import { checkAddress } from './proc.ts';
 import { type FileResidency, residency } from './residency.ts';
 
 export interface EvictOptions {
@@ -56,7 +57,7 @@ function failed(error: unknown, action: string, hint?: string): unknown {
  */
 export function pageOut(pid: number, address: bigint, byteLength: number): number {
   integer('pid', pid, 1);
-  if (typeof address !== 'bigint') throw invalidArgument('address', 'of type bigint', address);
+  checkAddress(address);
   integer('byteLength', byteLength);
   try {
     return native.pageOut(pid, address, byteLength);

@@ -10,11 +10,9 @@ import {
   realpathSync,
   statfsSync,
 } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { native } from '../binding/native.ts';
-import { invalidArgument, MemmapError } from '../core/errors.ts';
-import { integer } from '../core/validate.ts';
-import type { FileLike } from '../mapping/options.ts';
+import { MemmapError } from '../core/errors.ts';
+import { type FileLike, readTarget } from '../mapping/options.ts';
 import { codeOf, tryReadNumber } from './proc.ts';
 
 /** A file by what the kernel knows it. */
@@ -72,8 +70,18 @@ function hugePageSizeOf(fd: number, blockSize: number): number | null {
   }
 }
 
+function statOf(fd: number, path: string | null) {
+  try {
+    return fstatSync(fd, { bigint: true });
+  } catch (error) {
+    const { code = 'EIO', errno, syscall } = error as NodeJS.ErrnoException;
+    const message = `Cannot look at ${path ?? `descriptor ${fd}`}: it is not open (${code}, fstat)`;
+    throw new MemmapError(code, message, { errno, syscall, path: path ?? undefined });
+  }
+}
+
 function describe(fd: number, path: string | null): OpenFile {
-  const stat = fstatSync(fd, { bigint: true });
+  const stat = statOf(fd, path);
   const refuse = (code: string, state: string, hint: string) => {
     const message = `Cannot look at ${path ?? `descriptor ${fd}`}: ${state} (${code})`;
     return new MemmapError(code, message, { path: path ?? undefined, hint });
@@ -114,18 +122,11 @@ function open(path: string): number {
 
 /** Opens a file for the time of `work`; a descriptor stays the caller's. */
 export function withFile<T>(file: FileLike, work: (file: OpenFile) => T): T {
-  const target = typeof file === 'object' && file !== null && 'fd' in file ? file.fd : file;
-  if (typeof target === 'number') {
-    integer('file', target, 0, 2 ** 31 - 1);
-    return work(describe(target, pathOf(target)));
-  }
-  if (typeof target !== 'string' && !(target instanceof URL)) {
-    throw invalidArgument('file', 'a path, a file URL, a descriptor or a FileHandle', file);
-  }
-  const path = typeof target === 'string' ? target : fileURLToPath(target);
-  const fd = open(path);
+  const { target } = readTarget(file);
+  if (typeof target === 'number') return work(describe(target, pathOf(target)));
+  const fd = open(target);
   try {
-    return work(describe(fd, path));
+    return work(describe(fd, target));
   } finally {
     closeSync(fd);
   }

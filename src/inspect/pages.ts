@@ -4,7 +4,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { type NativeFailure, native, PageCategory } from '../binding/native.ts';
-import { invalidArgument, outOfRange, unsupported } from '../core/errors.ts';
+import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import { decodePageEntry, pageEntryBytes } from '../core/pagemap.ts';
 import { integer } from '../core/validate.ts';
 import { checkProcess, type ProcessId, refusedProcess } from './proc.ts';
@@ -139,7 +139,12 @@ function scanOnce(fd: number, scan: BigUint64Array, runs: BigUint64Array): numbe
   try {
     return native.scanPages(fd, scan, runs);
   } catch (error) {
-    const code = getSystemErrorName((error as NativeFailure).errno);
+    const { errno, syscall } = error as NativeFailure;
+    const code = getSystemErrorName(errno);
+    if (code !== 'ENOTTY' && code !== 'EINVAL') {
+      const message = `Cannot scan pages: ${code} (${syscall})`;
+      throw new MemmapError(code, message, { errno, syscall });
+    }
     const hint = 'Linux 6.7 has PAGEMAP_SCAN; readPageEntries works everywhere';
     throw unsupported('scan pages', `the kernel answers ${code}`, { cause: error, hint });
   }

@@ -2,7 +2,7 @@
  * Reading /proc: texts of processes and of the system, and the errors of those that cannot be read.
  */
 import { readFileSync } from 'node:fs';
-import { MemmapError } from '../core/errors.ts';
+import { invalidArgument, MemmapError, outOfRange } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import { integer } from '../core/validate.ts';
 
@@ -14,6 +14,11 @@ const maximumPid = 4 * 1024 * 1024;
 
 export function checkProcess(value: unknown): asserts value is ProcessId {
   if (value !== 'self') integer('pid', value, 1, maximumPid);
+}
+
+export function checkAddress(value: unknown): asserts value is bigint {
+  if (typeof value !== 'bigint') throw invalidArgument('address', 'of type bigint', value);
+  if (value < 0n || value >> 64n !== 0n) throw outOfRange('address', '>= 0n && < 2n ** 64n', value);
 }
 
 /** The code of an error of the system. */

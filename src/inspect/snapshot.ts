@@ -1,7 +1,7 @@
 /**
  * The memory of a process at a moment, as a value that survives JSON, and what changed between two.
  */
-import { MemmapError } from '../core/errors.ts';
+import { invalidArgument, MemmapError } from '../core/errors.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { object } from '../core/validate.ts';
 import { type Account, accountOf, addAccounts, unknownAccount } from './accounting.ts';
@@ -129,7 +129,19 @@ function changeOf(before: number | null, after: number | null): Change {
 function checkSnapshot(name: string, value: unknown): asserts value is Snapshot {
   object(name, value);
   const { schema } = value as { schema?: unknown };
-  if (schema === snapshotSchema) return;
+  if (schema === snapshotSchema) {
+    const { maps, total, faults, pid, takenAt } = value as Partial<Snapshot>;
+    if (!Array.isArray(maps) || maps.some((map) => typeof map?.start !== 'string')) {
+      throw invalidArgument(`${name}.maps`, 'an array of mappings', maps);
+    }
+    object(`${name}.total`, total);
+    object(`${name}.faults`, faults);
+    if (typeof pid !== 'number') throw invalidArgument(`${name}.pid`, 'of type number', pid);
+    if (typeof takenAt !== 'string') {
+      throw invalidArgument(`${name}.takenAt`, 'of type string', takenAt);
+    }
+    return;
+  }
   const state = `${name} has the schema ${JSON.stringify(schema) ?? 'of nothing'}`;
   throw new MemmapError('EINVAL', `Cannot compare snapshots: ${state}, not ${snapshotSchema}`, {
     hint: 'take both with the same version of memmap',

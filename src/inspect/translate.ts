@@ -1,13 +1,12 @@
 /**
  * From an address of a process to its page, with the mapping around it.
  */
-import { invalidArgument, outOfRange } from '../core/errors.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { type Translation, translateAddress } from '../mapping/translation.ts';
 import { readMaps } from './maps.ts';
 import type { MapEntry } from './parse/maps.ts';
 import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
-import { checkProcess, type ProcessId, readProcessOr } from './proc.ts';
+import { checkAddress, checkProcess, type ProcessId, readProcessOr } from './proc.ts';
 
 /** The answer of {@link translate}. */
 export interface ProcessTranslation extends Translation {
@@ -37,11 +36,6 @@ export function addressOf(
     if (place >= 0n && place < BigInt(entry.length)) return entry.start + place;
   }
   return null;
-}
-
-function checkAddress(value: unknown): asserts value is bigint {
-  if (typeof value !== 'bigint') throw invalidArgument('address', 'of type bigint', value);
-  if (value < 0n || value >> 64n !== 0n) throw outOfRange('address', '>= 0n && < 2n ** 64n', value);
 }
 
 /**
