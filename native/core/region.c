@@ -393,14 +393,16 @@ int memmap_move_onto(memmap_region *region, void *over) {
   uintptr_t target = (uintptr_t)over, former = region->start;
   int result = registry_add(target, target + region->reserved, region);
   if (result) return result;
+  /* Before the pages leave: from then on the kernel may give the range to another thread. */
+  registry_remove(former);
   if (region->mapped) result = platform_move(former, region->mapped, target, false);
   if (result) {
     registry_remove(target);
+    region->is_registered = registry_add(former, former + region->reserved, region) == 0;
     return result;
   }
   region->start = target;
   region->is_borrowed = true;
-  registry_remove(former);
   size_t tail = region->reserved - region->mapped;
   if (tail) {
     platform_unmap(former + region->mapped, tail);
