@@ -455,15 +455,29 @@ static bool decide_in(memmap_region *region, const struct platform_fault *fault)
   return decide_protection(region, page, fault);
 }
 
-/* Called in the handler. True: run the instruction again. */
-static bool decide(const struct platform_fault *fault) {
-  if (fault->is_execute) return false;
+/* Nobody's address. It may have been a region's when the instruction faulted: memory that was
+ * borrowed is the runtime's again before the region leaves the registry. Then the page is there, and
+ * the kernel says so (since Linux 5.14). Only a fault that stays although it does is passed on. */
+static bool is_late(const struct platform_fault *fault) {
+  static _Atomic(uintptr_t) last_address;
+  static atomic_uint count;
+  size_t page = platform_page_bytes();
+  if (platform_advise(fault->address / page * page, page,
+                      fault->access == MEMMAP_WRITE ? MEMMAP_POPULATE_WRITE
+                                                    : MEMMAP_POPULATE_READ) != 0) {
+    return false;
+  }
+  if (atomic_exchange(&last_address, fault->address) != fault->address) atomic_store(&count, 0);
+  return atomic_fetch_add(&count, 1) < RETRIES_MAX;
+}
+
+/* In the region of the address; false: there is none, and `is_ours` is untouched. */
+static bool decide_by_region(const struct platform_fault *fault, bool *is_ours) {
   unsigned ticket = registry_enter();
   memmap_region *region = registry_find(fault->address);
-  bool is_ours = false;
   if (region) {
     platform_lock_take(&region->lock);
-    is_ours = true;
+    *is_ours = true;
     if (decide_in(region, fault)) {
       region->retry_address = 0;
       region->retries = 0;
@@ -471,12 +485,25 @@ static bool decide(const struct platform_fault *fault) {
       region->retry_address = fault->address;
       region->retries = 1;
     } else {
-      is_ours = ++region->retries < RETRIES_MAX;
+      *is_ours = ++region->retries < RETRIES_MAX;
     }
     platform_lock_drop(&region->lock);
   }
   registry_leave(ticket);
-  return is_ours;
+  return region != NULL;
+}
+
+/* Called in the handler. True: run the instruction again. */
+static bool decide(const struct platform_fault *fault) {
+  if (fault->is_execute) return false;
+  for (;;) {
+    size_t changes = registry_changes();
+    bool is_ours = false;
+    if (decide_by_region(fault, &is_ours)) return is_ours;
+    if (is_late(fault)) return true;
+    /* Another mapping may have come there while the kernel was asked. */
+    if (registry_changes() == changes) return false;
+  }
 }
 
 /* -- collecting ------------------------------------------------------------------------------------- */

@@ -48,6 +48,7 @@ static struct table tables[2];
 static atomic_uint active;
 static atomic_uint turn;
 static atomic_size_t inside[2];
+static atomic_size_t changes;
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
 
 /* The first entry whose start is <= address, in descending order. */
@@ -161,6 +162,7 @@ int registry_add(uintptr_t start, uintptr_t end, memmap_region *region) {
       result = memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
     }
   }
+  atomic_fetch_add(&changes, 1);
   pthread_mutex_unlock(&writer);
   return result;
 }
@@ -169,6 +171,7 @@ void registry_remove(uintptr_t start) {
   pthread_mutex_lock(&writer);
   erase(idle(), start);
   erase(turn_over(), start);
+  atomic_fetch_add(&changes, 1);
   pthread_mutex_unlock(&writer);
 }
 
@@ -185,6 +188,8 @@ void registry_assign(uintptr_t start, memmap_region *region) {
   exact(turn_over(), start)->region = region;
   pthread_mutex_unlock(&writer);
 }
+
+size_t registry_changes(void) { return atomic_load(&changes); }
 
 unsigned registry_enter(void) {
   unsigned ticket = atomic_load(&turn);

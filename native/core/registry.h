@@ -6,7 +6,7 @@
 
 #include "memmap.h"
 
-/* pre: the range overlaps no other. Returns 0 or a failure. */
+/* Returns 0 or a failure; EEXIST: the range overlaps another. */
 int registry_add(uintptr_t start, uintptr_t end, memmap_region *region);
 /* pre: the entry with this start exists. post: no reader holds the region any more. */
 void registry_remove(uintptr_t start);
@@ -14,6 +14,10 @@ void registry_remove(uintptr_t start);
 void registry_narrow(uintptr_t start, uintptr_t new_start, uintptr_t new_end);
 /* Gives an entry to another region. post: no reader holds the former one any more. */
 void registry_assign(uintptr_t start, memmap_region *region);
+
+/* How often entries were added or removed. Who finds no region, and sees the same number before it
+ * looked and afterwards, knows that there was none in between. [handler] */
+size_t registry_changes(void);
 
 /* Between the two calls the region that was found is neither freed nor its range given to somebody
  * else. May be called in a signal handler; wait-free. */
