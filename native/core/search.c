@@ -1,12 +1,13 @@
 /*
- * search.c - StringZilla's kernels, and one of our own that counts a byte.
+ * search.c - StringZilla's vector loops, the ends of texts, and a kernel that counts a byte.
  *
  * Each kernel is compiled for its instruction set by a target attribute; which ones the processor
- * has is asked once. Below AVX2 the portable ones run. Text may change while it is searched:
+ * has is asked once. Below AVX2 the C library searches. Text may change while it is searched:
  * kernels load each byte as often as they like and follow no pointer or length that they find in it.
  */
 #include "core/search.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -50,39 +51,129 @@ DEFINE_COUNT(count_avx2, __attribute__((target("avx2"))))
 DEFINE_COUNT(count_avx512, __attribute__((target("avx512f,avx512bw"))))
 #endif
 
+/* -- finding ----------------------------------------------------------------------------------- */
+
+/* The first of the occurrences that begin at [from, places), one by one. */
+static const char *first_by_bytes(const char *text, size_t from, size_t places, const char *pattern,
+                                  size_t pattern_bytes) {
+  while (from < places) {
+    const char *found = memchr(text + from, pattern[0], places - from);
+    if (!found || memcmp(found, pattern, pattern_bytes) == 0) return found;
+    from = (size_t)(found - text) + 1;
+  }
+  return NULL;
+}
+
+/* The last of the occurrences that begin at [0, places), one by one. */
+static const char *last_by_bytes(const char *text, size_t places, const char *pattern,
+                                 size_t pattern_bytes) {
+  while (places > 0) {
+    const char *found = memrchr(text, pattern[0], places);
+    if (!found || memcmp(found, pattern, pattern_bytes) == 0) return found;
+    places = (size_t)(found - text);
+  }
+  return NULL;
+}
+
+static const char *first_baseline(const char *text, size_t text_bytes, const char *pattern,
+                                  size_t pattern_bytes) {
+  return memmem(text, text_bytes, pattern, pattern_bytes); /* linear, by two ways */
+}
+
+static const char *last_baseline(const char *text, size_t text_bytes, const char *pattern,
+                                 size_t pattern_bytes) {
+  if (text_bytes < pattern_bytes) return NULL;
+  return last_by_bytes(text, text_bytes - pattern_bytes + 1, pattern, pattern_bytes);
+}
+
+/* Of StringZilla 4.2.3 only the loops over whole registers are used. At the end of a text its AVX-512
+ * kernels compare what they have not loaded as if it were zeros, and read behind the end when the
+ * pattern is of zeros; the others hand the end to portable ones, which miss patterns of two bytes.
+ * So a kernel gets as many places as fill its registers (`lanes`), and one more where it would
+ * leave the last of them to the portable ones (`spare`); the few others are looked at here. */
+#define DEFINE_FIND(name, first_kernel, last_kernel, lanes, spare)                                  \
+  static const char *first_##name(const char *text, size_t text_bytes, const char *pattern,        \
+                                  size_t pattern_bytes) {                                          \
+    if (text_bytes < pattern_bytes) return NULL;                                                   \
+    size_t places = text_bytes - pattern_bytes + 1, whole = (places - (spare)) / (lanes) * (lanes); \
+    if (whole) {                                                                                   \
+      const char *found = first_kernel(text, whole + (spare) + pattern_bytes - 1, pattern,         \
+                                       pattern_bytes);                                             \
+      if (found && found < text + whole) return found;                                             \
+    }                                                                                              \
+    return first_by_bytes(text, whole, places, pattern, pattern_bytes);                            \
+  }                                                                                                \
+  static const char *last_##name(const char *text, size_t text_bytes, const char *pattern,         \
+                                 size_t pattern_bytes) {                                           \
+    if (text_bytes < pattern_bytes) return NULL;                                                   \
+    size_t places = text_bytes - pattern_bytes + 1, whole = (places - (spare)) / (lanes) * (lanes); \
+    size_t rest = places - whole;                                                                  \
+    if (whole) {                                                                                   \
+      const char *found = last_kernel(text + rest - (spare), text_bytes - rest + (spare), pattern, \
+                                      pattern_bytes);                                              \
+      if (found && found >= text + rest) return found;                                             \
+    }                                                                                              \
+    return last_by_bytes(text, rest, pattern, pattern_bytes);                                      \
+  }
+
+#if defined(__x86_64__)
+DEFINE_FIND(avx512, sz_find_skylake, sz_rfind_skylake, 64, 0)
+DEFINE_FIND(avx2, sz_find_haswell, sz_rfind_haswell, 32, 1)
+#endif
+#if SZ_USE_NEON
+DEFINE_FIND(neon, sz_find_neon, sz_rfind_neon, 16, 1)
+#endif
+
 /* -- choosing ---------------------------------------------------------------------------------- */
 
+typedef const char *find_function(const char *text, size_t text_bytes, const char *pattern,
+                                  size_t pattern_bytes);
 struct kernels {
-  sz_find_t first, last;
+  find_function *first, *last;
   size_t (*count)(const char *text, size_t length, char byte);
 };
 
-static const struct kernels *choose(void) {
+enum { KERNELS_MAX = 4 };
+
+/* Those that this processor can run, the best first. */
+static size_t list_kernels(struct kernels *list) {
+  size_t count = 0;
 #if defined(__x86_64__)
-  static const struct kernels skylake = {sz_find_skylake, sz_rfind_skylake, count_avx512};
-  static const struct kernels haswell = {sz_find_haswell, sz_rfind_haswell, count_avx2};
   bool has_bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                   __builtin_cpu_supports("lzcnt");
   if (has_bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw")) {
-    return &skylake;
+    list[count++] = (struct kernels){first_avx512, last_avx512, count_avx512};
   }
-  if (has_bits && __builtin_cpu_supports("avx2")) return &haswell;
-#elif SZ_USE_NEON
-  static const struct kernels neon = {sz_find_neon, sz_rfind_neon, count_baseline};
-  return &neon;
+  if (has_bits && __builtin_cpu_supports("avx2")) {
+    list[count++] = (struct kernels){first_avx2, last_avx2, count_avx2};
+  }
 #endif
-#if !SZ_USE_NEON
-  static const struct kernels serial = {sz_find_serial, sz_rfind_serial, count_baseline};
-  return &serial;
+#if SZ_USE_NEON
+  list[count++] = (struct kernels){first_neon, last_neon, count_baseline};
 #endif
+  list[count++] = (struct kernels){first_baseline, last_baseline, count_baseline};
+  return count;
+}
+
+static struct kernels chosen;
+static _Atomic(bool) is_chosen;
+
+size_t search_use(size_t number) {
+  struct kernels list[KERNELS_MAX];
+  size_t count = list_kernels(list);
+  if (number < count) chosen = list[number];
+  is_chosen = true;
+  return count;
 }
 
 static const struct kernels *kernels(void) {
-  static const struct kernels *_Atomic chosen;
-  const struct kernels *now = chosen;
-  if (!now) chosen = now = choose();
-  return now;
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  if (is_chosen) return &chosen;
+  pthread_mutex_lock(&lock);
+  if (!is_chosen) search_use(0);
+  pthread_mutex_unlock(&lock);
+  return &chosen;
 }
 
 const char *search_first(const char *text, size_t text_bytes, const char *pattern,

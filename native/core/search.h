@@ -14,4 +14,8 @@ const char *search_last(const char *text, size_t text_bytes, const char *pattern
                         size_t pattern_bytes);
 size_t search_count(const char *text, size_t text_bytes, char byte);
 
+/* Uses other instructions than the best, while nobody searches: a number below the count, which is
+ * returned, of what this processor can run. For tests. */
+size_t search_use(size_t number);
+
 #endif

@@ -54,10 +54,10 @@ async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Text of few letters, so that patterns are found and overlap. */
+/** Text of few letters, so that patterns are found and overlap; of bytes 0 and with high bits, too. */
 const letters = (max: number, min = 0) =>
   fc
-    .array(fc.constantFrom(97, 97, 97, 98, 10), { maxLength: max, minLength: min })
+    .array(fc.constantFrom(97, 97, 97, 98, 10, 0, 255), { maxLength: max, minLength: min })
     .map((bytes) => Buffer.from(bytes));
 
 const searches = fc.record({

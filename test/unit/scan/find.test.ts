@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
-import { anonymous, map } from 'memmap';
+import { anonymous, map, pageSize } from 'memmap';
 import { count, find, findAll, findLast, findSync, LineIndex, lineCount } from 'memmap/scan';
 import { temporaryFile, temporaryPath } from '../../support/temporary.ts';
 
@@ -138,6 +138,17 @@ test('a fault that a check elsewhere has taken still spoils the answer', async (
   assert.throws(() => findSync(mapping, 'a'), { code: 'ERR_MEMMAP_NO_ACCESS' });
   mapping.check();
   assert.equal(await count(mapping, 'a', { to: 4 * 2 ** 20 }), 0);
+});
+
+test('zeros that are not there are not found behind the end either', async () => {
+  using mapping = map(temporaryFile('m\n'.repeat(2 * pageSize)));
+  for (const length of [1, 2, 3, 4, 5, 63, 64, 65, 300]) {
+    const zeros = new Uint8Array(length);
+    assert.equal(await find(mapping, zeros), -1);
+    assert.equal(await findLast(mapping, zeros), -1);
+    assert.equal(await count(mapping, zeros), 0);
+    assert.equal(findSync(mapping, zeros, { from: 1, to: 4 * pageSize - 1 }), -1);
+  }
 });
 
 test('a pattern is what it was when it was given', async () => {
