@@ -8,9 +8,9 @@
  * Saved it is a line of JSON that says which file it belongs to, and the counts, 32 bits each,
  * little-endian.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { native, Scan } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import { integer, object } from '../core/validate.ts';
@@ -219,13 +219,14 @@ export class LineIndex {
     const counts = encode(this.#counts);
     const signed = { ...this.#header, file: this.#file };
     const header: Header = { ...signed, checksum: checksum(signed, counts) };
-    const temporary = new URL(`${toUrl(path).href}.${process.pid}`);
+    const target = path instanceof URL ? fileURLToPath(path) : checkPath(path);
+    const temporary = `${target}.${randomUUID()}`;
     try {
       await writeFile(
         temporary,
         Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), counts]),
       );
-      await rename(temporary, path);
+      await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -302,8 +303,7 @@ export class LineIndex {
   }
 }
 
-function toUrl(path: string | URL): URL {
-  if (path instanceof URL) return path;
-  if (typeof path !== 'string') throw invalidArgument('path', 'a path or a URL', path);
-  return pathToFileURL(path);
+function checkPath(path: unknown): string {
+  if (typeof path === 'string') return path;
+  throw invalidArgument('path', 'a path or a URL', path);
 }

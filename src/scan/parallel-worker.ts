@@ -1,7 +1,7 @@
 /**
  * The worker thread of mapParallel: maps one slice after the other and calls the user's function.
  */
-import { parentPort } from 'node:worker_threads';
+import { MessagePort, workerData } from 'node:worker_threads';
 import type { FaultError } from '../core/errors.ts';
 import { takeFaults } from '../mapping/fault.ts';
 import { map } from '../mapping/map.ts';
@@ -12,8 +12,9 @@ type Begin = Extract<ToWorker, { kind: 'begin' }>;
 type Slice = Extract<ToWorker, { kind: 'slice' }>;
 type SliceFunction = (slice: Buffer, info: object) => unknown;
 
-const port = parentPort;
-if (!port) throw new Error('Cannot run parallel-worker.js: it is for the workers of mapParallel()');
+const port: unknown = workerData;
+if (!(port instanceof MessagePort))
+  throw new Error('Cannot run parallel-worker.js: it is for the workers of mapParallel()');
 
 let call: Begin | undefined;
 
@@ -65,7 +66,7 @@ async function doSlice(begin: Begin, { index, offset, length }: Slice): Promise<
 }
 
 function send(message: FromWorker): void {
-  port?.postMessage(message);
+  (port as MessagePort).postMessage(message);
 }
 
 /** Not every error can be cloned; its text always can. */

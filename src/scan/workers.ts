@@ -4,7 +4,7 @@
  * A worker that waits for a call is not referenced, so that it does not keep the process alive. One
  * that failed, or was in a call that failed or was aborted, is ended: its code may be anywhere.
  */
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
 import { invalidArgument, MemmapError } from '../core/errors.ts';
 import { type FromWorker, putTogether, type ToWorker } from './worker-message.ts';
 
@@ -24,7 +24,14 @@ export interface Job {
 }
 
 const entry = new URL('./parallel-worker.js', import.meta.url);
-const idle: Worker[] = [];
+
+/** A worker, and a line to it that the code of its user's does not know. */
+interface Member {
+  readonly worker: Worker;
+  readonly port: MessagePort;
+}
+
+const idle: Member[] = [];
 
 /**
  * Workers inherit the options of the process, but for one that Node.js refuses with a file:
@@ -35,23 +42,27 @@ function workerOptions(): WorkerOptions {
   return isEval ? { execArgv: [] } : {};
 }
 
-function startWorker(): Worker {
-  const worker = new Worker(entry, workerOptions());
+function startWorker(): Member {
+  const { port1: port, port2 } = new MessageChannel();
+  const options = { ...workerOptions(), workerData: port2, transferList: [port2] };
+  const worker = new Worker(entry, options);
   worker.unref();
+  const member = { worker, port };
   const forget = () => {
-    const at = idle.indexOf(worker);
+    port.close();
+    const at = idle.indexOf(member);
     if (at >= 0) idle.splice(at, 1);
   };
   worker.once('exit', forget);
   worker.once('error', forget);
-  return worker;
+  return member;
 }
 
 /** Takes workers that wait, and starts those that are missing. */
 export function takeWorkers(count: number): Team {
-  const workers = idle.splice(0, count);
-  while (workers.length < count) workers.push(startWorker());
-  return new Team(workers);
+  const members = idle.splice(0, count);
+  while (members.length < count) members.push(startWorker());
+  return new Team(members);
 }
 
 function failure(slice: Slice, job: Job, state: string, cause: unknown): MemmapError {
@@ -65,21 +76,21 @@ function failure(slice: Slice, job: Job, state: string, cause: unknown): MemmapE
 
 /** The workers of one call. */
 class Team {
-  readonly #workers: Worker[];
+  readonly #members: Member[];
 
-  constructor(workers: Worker[]) {
-    this.#workers = workers;
+  constructor(members: Member[]) {
+    this.#members = members;
   }
 
   /** Hands the slices out one by one; the results come in the order of the slices. */
   async run(job: Job, onSlice: (slice: Slice) => void): Promise<unknown[]> {
     try {
       const results = await this.#share(job, onSlice);
-      for (const worker of this.#workers) worker.unref();
-      idle.push(...this.#workers);
+      for (const { worker } of this.#members) worker.unref();
+      idle.push(...this.#members);
       return results;
     } catch (error) {
-      await Promise.all(this.#workers.map((worker) => worker.terminate()));
+      await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
       throw error;
     }
   }
@@ -95,12 +106,12 @@ class Team {
       signal?.throwIfAborted();
       signal?.addEventListener('abort', abort, { once: true });
       endings.push(() => signal?.removeEventListener('abort', abort));
-      const serve = (worker: Worker) => {
+      const serve = ({ worker, port }: Member) => {
         let slice: Slice | undefined;
         const give = () => {
           slice = slices[next++];
           if (!slice) return;
-          worker.postMessage({ kind: 'slice', ...slice } satisfies ToWorker);
+          port.postMessage({ kind: 'slice', ...slice } satisfies ToWorker);
         };
         const take = (message: FromWorker) => {
           const given = slices[message.index] as Slice;
@@ -125,14 +136,16 @@ class Team {
         const ended = (code: number) => lost(`its worker ended with exit code ${code}`);
         const torn = (error: unknown) =>
           lost(`the answer cannot be read: ${messageOf(error)}`, error);
-        worker.on('message', take).on('error', died).on('exit', ended).on('messageerror', torn);
+        worker.on('error', died).on('exit', ended);
+        port.on('message', take).on('messageerror', torn);
+        port.unref(); // the worker itself keeps the process alive during the call
         endings.push(() => {
-          worker.off('message', take).off('error', died).off('exit', ended);
-          worker.off('messageerror', torn);
+          worker.off('error', died).off('exit', ended);
+          port.off('message', take).off('messageerror', torn);
         });
         worker.ref();
         try {
-          worker.postMessage({ kind: 'begin', url, argument, fd, path } satisfies ToWorker);
+          port.postMessage({ kind: 'begin', url, argument, fd, path } satisfies ToWorker);
         } catch (cause) {
           const error = invalidArgument('options.argument', 'what can be cloned', argument);
           error.cause = cause;
@@ -140,7 +153,7 @@ class Team {
         }
         give();
       };
-      for (const worker of this.#workers) serve(worker);
+      for (const member of this.#members) serve(member);
     });
     return shared.finally(() => {
       for (const end of endings) end();

@@ -159,3 +159,18 @@ test('workers that wait do not keep the process alive', async () => {
   assert.equal(ending.stderr, '');
   assert.deepEqual([ending.code, ending.stdout.trim()], [0, String(readFileSync(path).length)]);
 });
+
+test('what a module posts to its parent is no answer', async () => {
+  const chatty = module(`import { parentPort } from 'node:worker_threads';
+    export default (slice, { index }) => {
+      parentPort.postMessage({ kind: 'result', index: 0, result: 'forged' });
+      return index;
+    };`);
+  for (let call = 0; call < 3; call++) {
+    const answers = await mapParallel(temporaryFile(text), chatty, { sliceLength: 50_000 });
+    assert.deepEqual(
+      answers,
+      answers.map((_, index) => index),
+    );
+  }
+});
