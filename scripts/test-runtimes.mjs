@@ -3,6 +3,7 @@
 //   npm run test:runtimes -- flush            only files whose path contains "flush"
 //   npm run test:runtimes -- --on=bun,node-26   only runtimes whose name begins with one of these
 //   npm run test:runtimes -- --others           not on this Node, where npm test has run them
+//   npm run test:runtimes -- --again            what failed is run once more, by itself
 //
 // Every runtime runs every file; Bun and Deno with their own node:test, where the tests of
 // unsupported.mjs must fail. Besides they run the scripts of test/runtime, which need no test runner
@@ -103,6 +104,7 @@ async function runFile(runtime, file, directory) {
       `--junit-path=${report}`,
     ],
   }[runtime.kind];
+  rmSync(report, { force: true });
   const { stdout, stderr, ending } = await run(runtime.binary, [...args, file], 10 * minutes);
   const answers = existsSync(report) ? readReport(readFileSync(report, 'utf8'), file) : [];
   const hasFailed = answers.some(({ state }) => state === 'failed');
@@ -232,6 +234,20 @@ function installRuntimes() {
   npm(['ci', '--prefix', ci, '--no-audit', '--no-fund']);
 }
 
+/** The file that is run, of one that a report names: its source where there are source maps. */
+const compiled = (file) => join(root, 'build', pathOf(file)).replace(/\.ts$/, '.js');
+
+/** Runs the files with failures again; what fails twice counts, and the rest has been told. */
+async function runAgain(runtime, runFiles, answers) {
+  const failed = new Set();
+  for (const { file, state } of answers) if (state === 'failed') failed.add(compiled(file));
+  const files = [...failed].filter(existsSync);
+  if (files.length === 0) return answers;
+  tellFailures(answers, 'failed, run again');
+  const isAgain = ({ file }) => files.includes(compiled(file));
+  return [...answers.filter((answer) => !isAgain(answer)), ...(await runFiles(runtime, files))];
+}
+
 const indented = (text) => text.trim().split('\n').slice(0, 30).join('\n    ');
 const count = (answers, wanted) => answers.filter(({ state }) => state === wanted).length;
 
@@ -243,12 +259,16 @@ function summary(answers) {
   return skipped > 0 ? `${more}, ${skipped} skipped` : more;
 }
 
-function tell({ name, kind }, answers, seconds) {
-  const isNode = kind === 'node';
+function tellFailures(answers, word) {
   for (const { file, name: test, state, error = '' } of answers) {
     if (state !== 'failed') continue;
-    console.log(`  failed: ${pathOf(file)}: ${test === file ? '' : test}\n    ${indented(error)}`);
+    console.log(`  ${word}: ${pathOf(file)}: ${test === file ? '' : test}\n    ${indented(error)}`);
   }
+}
+
+function tell({ name, kind }, answers, seconds) {
+  const isNode = kind === 'node';
+  tellFailures(answers, 'failed');
   const lacking = answers.filter(({ state }) => state === 'unsupported');
   for (const lack of new Set(lacking.map(({ name: test, what = test }) => what))) {
     console.log(`  unsupported: ${lack}`);
@@ -279,7 +299,9 @@ await main(async () => {
     const isNode = runtime.kind === 'node';
     const tests = testFiles(words).filter((file) => isNode || !onlyNode.includes(file));
     const files = isNode ? tests : [...tests, ...scripts.filter(isWanted)];
-    const answers = await (isNode ? runOnNode : runOnOther)(runtime, files);
+    const runFiles = isNode ? runOnNode : runOnOther;
+    let answers = await runFiles(runtime, files);
+    if (options.includes('--again')) answers = await runAgain(runtime, runFiles, answers);
     if (answers.length === 0) continue;
     tell(runtime, answers, Math.round((Date.now() - start) / 1000));
     all.push(...answers);

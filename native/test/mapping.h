@@ -186,9 +186,9 @@ static inline void check_rights(const struct mapping *mapping, size_t first, siz
 
 /* -- what the kernel says ---------------------------------------------------------------------- */
 
-/* The mappings of the process that touch [start, start + length). Allocates nothing: that could
- * put a mapping there. */
-static inline size_t count_maps(uintptr_t start, size_t length) {
+/* The mappings of the process that touch [start, start + length), without those that libc may have
+ * made. Allocates nothing: that could put a mapping there. */
+static inline size_t count_maps_that(uintptr_t start, size_t length, bool are_not_of_libc) {
   static char text[1 << 16];
   size_t count = 0, held = 0;
   int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
@@ -199,8 +199,10 @@ static inline size_t count_maps(uintptr_t start, size_t length) {
     char *line = text;
     for (char *newline; (newline = strchr(line, '\n')); line = newline + 1) {
       char *rest;
-      uintptr_t first = strtoull(line, &rest, 16), end = strtoull(rest + 1, NULL, 16);
-      count += first < start + length && end > start;
+      uintptr_t first = strtoull(line, &rest, 16), end = strtoull(rest + 1, &rest, 16);
+      bool is_of_libc = (strncmp(rest, " rw-p", 5) == 0 || strncmp(rest, " ---p", 5) == 0) &&
+                        strncmp(rest + 5, " 00000000 00:00 0", 17) == 0;
+      count += first < start + length && end > start && !(are_not_of_libc && is_of_libc);
     }
     held -= (size_t)(line - text);
     memmove(text, line, held);
@@ -209,15 +211,14 @@ static inline size_t count_maps(uintptr_t start, size_t length) {
   return count;
 }
 
-/* Whether nothing is mapped there any more. AddressSanitizer maps memory of its own whenever it
- * likes, and the kernel may choose this place for it; then there is nothing to be seen. */
+static inline size_t count_maps(uintptr_t start, size_t length) {
+  return count_maps_that(start, length, false);
+}
+
+/* Whether nothing of a mapping is there any more. What libc and the sanitizers map for threads and
+ * their memory, private and without a file, is put by the kernel wherever there is room. */
 static inline bool is_gone(uintptr_t start, size_t length) {
-#if defined(__SANITIZE_ADDRESS__)
-  (void)start, (void)length;
-  return true;
-#else
-  return count_maps(start, length) == 0;
-#endif
+  return count_maps_that(start, length, true) == 0;
 }
 
 static inline size_t count_maps_of(const struct mapping *mapping) {

@@ -27,6 +27,11 @@ function attempt<T>(look: () => T): T | null {
 
 /** Collects garbage, so that what earlier work left behind does not blur what comes. */
 export function collectGarbage(): void {
+  const { Bun } = globalThis as { Bun?: { gc(isSynchronous: boolean): void } };
+  if (Bun) {
+    Bun.gc(true);
+    return;
+  }
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');
   if (typeof collect === 'function') collect();
