@@ -97,7 +97,7 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
       after,
       freed: isKnown ? ((before.cached ?? 0) - (after.cached ?? 0)) * after.pageSize : null,
       complete,
-      reasons: kept ? reasonsFor(after, kept.holders) : [],
+      reasons: kept ? reasonsFor(before, after, kept.holders) : [],
       unknown: [...after.unknown, ...(kept?.unknown ?? [])],
     };
   });
@@ -118,12 +118,19 @@ function pageOutFrom(pids: readonly number[], fd: number, { offset, length }: Fi
   }
 }
 
-function reasonsFor(after: FileResidency, found: readonly Holder[]): Eviction['reasons'] {
+function reasonsFor(
+  before: FileResidency,
+  after: FileResidency,
+  found: readonly Holder[],
+): Eviction['reasons'] {
   const reasons: { reason: Reason; holder: Holder | null }[] = found
     .filter((holder) => holder.resident !== 0)
     .map((holder) => ({ reason: holder.locked ? 'locked' : 'mapped', holder }));
   if (after.dirty) reasons.push({ reason: 'dirty', holder: null });
   if (after.writeback) reasons.push({ reason: 'writeback', holder: null });
-  if (reasons.length === 0) reasons.push({ reason: 'unknown', holder: null });
+  if (reasons.length > 0) return reasons;
+  // What was dirty is written once it is asked to leave, and stays for that time.
+  const wasWritten = Boolean(before.dirty || before.writeback);
+  reasons.push({ reason: wasWritten ? 'writeback' : 'unknown', holder: null });
   return reasons;
 }
