@@ -56,7 +56,7 @@ export const unsupported = {
   deno: [
     {
       what: 'an end of the thread of a worker that is busy when it is terminated',
-      error: /became|falsy|undelivered fault/,
+      error: /became|falsy|undelivered fault|FaultError|EMFILE/,
       isRace: true,
       tests: {
         'test/process/worker-exit.test.js': [
