@@ -14,7 +14,7 @@ export interface Slice {
   readonly length: number;
 }
 
-export interface Job {
+interface Job {
   readonly url: string;
   readonly argument: unknown;
   readonly fd: number;

@@ -4,7 +4,7 @@
  */
 import type { WasmMemory } from 'memmap';
 
-export type GrowableMemory = WasmMemory & { grow(pages: number): number };
+type GrowableMemory = WasmMemory & { grow(pages: number): number };
 interface Wasm {
   Memory: new (type: { initial: number; maximum?: number; shared?: boolean }) => GrowableMemory;
   Module: new (bytes: Uint8Array) => object;
