@@ -92,8 +92,13 @@ interface Data {
   handle?: ReturnType<Mapping['share']>;
 }
 
+/**
+ * Not from the script itself: Node 20 aborts now and then when a script is ended while its error is
+ * decorated (an assertion of its own in AppendExceptionLine), which no callback's is.
+ */
 function start(code: string, workerData: Data): Worker {
-  return new Worker(`${preamble}\n${code}`, { eval: true, workerData });
+  const source = `${preamble}\nsetImmediate(() => {${code}\n});`;
+  return new Worker(source, { eval: true, workerData });
 }
 
 for (const [what, code] of Object.entries(doings)) {

@@ -48,20 +48,13 @@ async function runBody(body: () => void | Promise<void>): Promise<void> {
   console.log(mark);
 }
 
-const nodesOwn = /Assertion failed: err_obj\s+->SetPrivate.*arrow_message/s;
-
 async function runHazard(name: string, options: HazardOptions): Promise<void> {
   const { signal, code = 0, prefix = [] } = options;
   const command = [...prefix, ...scriptWords, process.argv[1] as string];
-  const run = () =>
-    runProcess(command, {
-      env: { ...options.env, [variable]: name, TMPDIR: temporaryDirectory() },
-      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-    });
-  let ending = await run();
-  // Node 20 aborts now and then when a worker is ended while it decorates an error: an assertion of
-  // its own, of which memmap has no part.
-  for (let again = 0; again < 3 && nodesOwn.test(ending.stderr); again++) ending = await run();
+  const ending = await runProcess(command, {
+    env: { ...options.env, [variable]: name, TMPDIR: temporaryDirectory() },
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+  });
   const text = `\nstdout: ${ending.stdout}\nstderr: ${ending.stderr}`;
   const expected = signal ? { code: null, signal } : { code, signal: null };
   assert.deepEqual({ code: ending.code, signal: ending.signal }, expected, `It ended so:${text}`);
