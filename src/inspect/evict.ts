@@ -81,14 +81,22 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
   return withFile(file, (opened) => {
     const look = () => ({ ...residency(opened.fd, { range }), path: opened.path });
     const before = look();
-    try {
-      if (sync) fdatasyncSync(opened.fd);
-      if (from.length > 0) pageOutFrom(from, opened.fd, before);
-      native.dropCache(opened.fd, before.offset, before.length);
-    } catch (error) {
-      throw failed(error, `evict ${opened.path}`);
+    const ask = () => {
+      try {
+        if (sync) fdatasyncSync(opened.fd);
+        if (from.length > 0) pageOutFrom(from, opened.fd, before);
+        native.dropCache(opened.fd, before.offset, before.length);
+      } catch (error) {
+        throw failed(error, `evict ${opened.path}`);
+      }
+    };
+    ask();
+    let after = look();
+    // The kernel passes over mapped pages that wait in the batch of a processor, and tells nobody.
+    for (let again = 0; again < 2 && from.length > 0 && after.cached !== 0; again++) {
+      ask();
+      after = look();
     }
-    const after = look();
     const isKnown = before.cached !== null && after.cached !== null;
     const complete = isKnown ? after.cached === 0 : null;
     const kept = complete === true ? null : holders(opened.fd);
