@@ -33,9 +33,13 @@ async function startSubject(): Promise<ChildProcess> {
   return child;
 }
 
+/** With NODE_EXTRA_CA_CERTS Node 20 reads certificates (40 ms) before anything else. */
+const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+
 function output(file: string, ...args: string[]): string {
   const { stdout, error, status } = spawnSync(file, args, {
     encoding: 'utf8',
+    env,
     maxBuffer: 2 ** 28,
   });
   if (error) throw error;

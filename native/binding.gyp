@@ -6,6 +6,7 @@
       "sources": [
         "core/fault.c",
         "core/inspect.c",
+        "core/maps.c",
         "core/process.c",
         "core/range.c",
         "core/range_map.c",
@@ -25,6 +26,7 @@
         "binding/fault.c",
         "binding/handle.c",
         "binding/inspect.c",
+        "binding/maps.c",
         "binding/module.c",
         "binding/range.c",
         "binding/scan.c",

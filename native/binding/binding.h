@@ -199,6 +199,11 @@ napi_value binding_page_out(napi_env env, napi_callback_info info);
 napi_value binding_watch_writes(napi_env env, napi_callback_info info);
 napi_value binding_written(napi_env env, napi_callback_info info);
 
+/* maps.c */
+napi_value binding_parse_maps(napi_env env, napi_callback_info info);
+napi_value binding_read_maps(napi_env env, napi_callback_info info);
+napi_value binding_read_maps_later(napi_env env, napi_callback_info info);
+
 /* module.c */
 void environment_retain(struct environment *environment);
 void environment_release(struct environment *environment);

@@ -47,6 +47,9 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"pageOut", binding_page_out},
   {"watchWrites", binding_watch_writes},
   {"written", binding_written},
+  {"parseMaps", binding_parse_maps},
+  {"readMaps", binding_read_maps},
+  {"readMapsLater", binding_read_maps_later},
 };
 
 void environment_retain(struct environment *environment) {

@@ -54,7 +54,7 @@ const char *memmap_call(int failure) {
     "malloc", "memfd_create", "mincore", "mlock", "mlockall", "mmap", "mprotect", "mremap",
     "msync", "munlock", "munlockall", "munmap", "open", "posix_fadvise", "pthread_create",
     "pwrite", "sigaction", "sync_file_range", "cachestat", "pidfd_open", "process_madvise",
-    "userfaultfd",
+    "userfaultfd", "read",
   };
   return names[(-failure >> 12) & 0x3f];
 }

@@ -110,7 +110,7 @@ enum memmap_call_name {
   MEMMAP_CALL_MUNMAP, MEMMAP_CALL_OPEN, MEMMAP_CALL_POSIX_FADVISE, MEMMAP_CALL_PTHREAD_CREATE,
   MEMMAP_CALL_PWRITE, MEMMAP_CALL_SIGACTION, MEMMAP_CALL_SYNC_FILE_RANGE,
   MEMMAP_CALL_CACHESTAT, MEMMAP_CALL_PIDFD_OPEN, MEMMAP_CALL_PROCESS_MADVISE,
-  MEMMAP_CALL_USERFAULTFD,
+  MEMMAP_CALL_USERFAULTFD, MEMMAP_CALL_READ,
 };
 static inline int memmap_failure(enum memmap_call_name call, int error) {
   return -(error | (int)call << 12);
@@ -325,6 +325,30 @@ int memmap_scan_pages(int fd, struct memmap_page_scan *scan, struct memmap_page_
                       size_t capacity);
 /* Asks for pages of another process to leave memory. Returns the bytes that were looked at. */
 int64_t memmap_page_out(int64_t process, uint64_t address, uint64_t length_bytes);
+
+/* The mappings of a process, from the text of its maps or smaps. Texts are kept once, and are
+ * numbers elsewhere; 0 is the empty one. The layout of an entry is the contract with src/binding. */
+enum { MEMMAP_MAPS_FIELDS = 128 }; /* kept of a mapping; kernels have 27 */
+struct memmap_maps_entry {
+  uint64_t start, end, offset_bytes, inode;
+  uint32_t major, minor;
+  uint32_t permissions, name; /* texts */
+};
+struct memmap_maps_text { size_t offset, length; };
+typedef struct {
+  size_t count, field_count, text_count, byte_count;
+  struct memmap_maps_entry *entries;
+  double *values; /* a row of field_count for each: bytes; -1 - text; NaN where it has no such */
+  uint32_t fields[MEMMAP_MAPS_FIELDS]; /* their names: texts */
+  struct memmap_maps_text *texts;      /* in bytes */
+  char *bytes;
+} memmap_maps;
+/* Lines that are no mapping are passed over. What is in `maps` afterwards is to be freed, unless it
+ * is a failure. */
+int memmap_parse_maps(const char *text, size_t length, memmap_maps *maps);
+/* The same for a file of /proc, while it is read. */
+int memmap_read_maps(const char *path, memmap_maps *maps);
+void memmap_free_maps(memmap_maps *maps);
 
 enum memmap_written_mode {
   MEMMAP_WRITTEN_COPIES = 0, /* pages of private memory that are no longer the object's */

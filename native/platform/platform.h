@@ -55,6 +55,8 @@ int platform_duplicate(int fd);
 void platform_close(int fd);
 void platform_unlink(const char *path);
 int platform_look(int fd, struct platform_look *look);
+/* Bytes that were read, from where the last read ended; 0 at the end. */
+int64_t platform_read(int fd, void *target, size_t length);
 /* The size in bytes, or a failure. [handler] */
 int64_t platform_size(int fd);
 /* What the system calls the object of a descriptor; false: nothing. */

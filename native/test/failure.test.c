@@ -465,6 +465,29 @@ static void check_moving_while(bool is_work) {
 static void evicting_while_it_moves(void) { check_moving_while(true); }
 static void discarding_while_it_moves(void) { check_moving_while(false); }
 
+/* -- reading what another process maps --------------------------------------------------------- */
+
+static bool read_maps_once(int at) {
+  memmap_maps maps;
+  size_t descriptors = count_descriptors();
+  arm(at);
+  int result = memmap_read_maps("/proc/self/smaps", &maps);
+  bool has_failed = disarm() >= at;
+  CHECK_EQUAL(result < 0, has_failed);
+  CHECK_EQUAL(count_descriptors(), descriptors);
+  if (result == 0) memmap_free_maps(&maps);
+  else CHECK(memmap_errno(result) == ENOMEM || memmap_errno(result) == EMFILE);
+  return has_failed;
+}
+
+static void reading_maps_fails(void) {
+  for (int i = 0; i < 600; i++) { /* more than one allocation has room for */
+    CHECK(mmap(NULL, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+          MAP_FAILED);
+  }
+  with_each_failure(read_maps_once);
+}
+
 static const struct check_case cases[] = {
   {"mapping fails", mapping_fails},
   {"creating fails", creating_fails},
@@ -477,6 +500,7 @@ static const struct check_case cases[] = {
   {"putting back fails", putting_back_fails},
   {"putting back a cut file fails", putting_back_a_cut_file_fails},
   {"closing fails", closing_fails},
+  {"reading maps fails", reading_maps_fails},
   {"evicting while it moves", evicting_while_it_moves},
   {"discarding while it moves", discarding_while_it_moves},
 };

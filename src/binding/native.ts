@@ -132,6 +132,17 @@ export type ScanArguments = [
   number,
 ];
 
+/**
+ * `memmap_maps`: an array of `struct memmap_maps_entry`, a row of doubles for each, what their
+ * columns are called, and the texts that entries and (as -1 - text) values have numbers of.
+ */
+export type NativeMaps = [
+  entries: ArrayBuffer,
+  values: ArrayBuffer,
+  fields: string[],
+  texts: string[],
+];
+
 export interface Native {
   /** Answers of the last call; see {@link Fact}. */
   readonly facts: Float64Array;
@@ -224,6 +235,10 @@ export interface Native {
     mode: number,
     runs: BigUint64Array,
   ): number;
+  parseMaps(text: Uint8Array): NativeMaps;
+  readMaps(path: string): NativeMaps;
+  /** The same on a thread of the runtime's. */
+  readMapsLater(path: string): Promise<NativeMaps>;
 }
 
 export const native: Native = load() as Native;

@@ -2,13 +2,30 @@
  * The address space of a process, grouped: where its memory goes.
  */
 import { native } from '../binding/native.ts';
+import type { MemmapError } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import { boolean, object, oneOf } from '../core/validate.ts';
-import { type Account, accountOf, addAccounts, unknownAccount } from './accounting.ts';
-import { readMaps, readSmaps, readStatus } from './maps.ts';
-import type { MapKind } from './parse/maps.ts';
-import type { SmapsEntry } from './parse/smaps.ts';
-import { checkProcess, type ProcessId, tryReadNumber } from './proc.ts';
+import {
+  type Account,
+  addAccount,
+  addAccounts,
+  addMapping,
+  nothing,
+  type Sum,
+  unknownAccount,
+} from './accounting.ts';
+import { takeReading } from './ahead.ts';
+import { readStatus } from './maps.ts';
+import type { AddressRange } from './pages.ts';
+import { type MapKind, MapTable } from './parse/maps.ts';
+import { type AccountedMapping, type SmapsEntry, SmapsTable } from './parse/smaps.ts';
+import {
+  checkProcess,
+  type ProcessId,
+  readMappings,
+  refusedProcess,
+  tryReadNumber,
+} from './proc.ts';
 
 /** How mappings are put together. `'none'`: each for itself. */
 export type Grouping = 'kind' | 'file' | 'permissions' | 'none';
@@ -53,6 +70,15 @@ export interface AddressSpace {
   readonly unknown: readonly Unknown[];
 }
 
+/** Mappings by number, as groups need them. */
+interface Mappings {
+  readonly count: number;
+  name(index: number, by: Grouping): string;
+  kind(index: number): MapKind;
+  addTo(total: Sum, index: number): void;
+  entry(index: number): SmapsEntry;
+}
+
 function nameOf(entry: SmapsEntry, by: Grouping): string {
   switch (by) {
     case 'kind':
@@ -68,38 +94,108 @@ function nameOf(entry: SmapsEntry, by: Grouping): string {
   }
 }
 
-/** Groups mappings; a pure function, for entries from anywhere (a snapshot, a test). */
-export function groupMaps(entries: readonly SmapsEntry[], by: Grouping): AddressSpaceGroup[] {
-  const groups = new Map<string, SmapsEntry[]>();
-  for (const entry of entries) {
-    const name = nameOf(entry, by);
-    const group = groups.get(name);
-    if (group) group.push(entry);
-    else groups.set(name, [entry]);
-  }
-  const size = (group: Account) => group.resident ?? 0;
-  return [...groups]
-    .map(([name, members]) => {
-      const isAlike = members.every((member) => member.kind === members[0]?.kind);
-      const kind = isAlike ? (members[0]?.kind ?? null) : null;
-      return { name, kind, ...addAccounts(members.map(account)), entries: members };
-    })
-    .sort((a, b) => size(b) - size(a) || b.virtual - a.virtual);
+function addTo(total: Sum, entry: AccountedMapping): void {
+  if (entry.rss === undefined) addAccount(total, unknownAccount(entry.length));
+  else addMapping(total, entry);
 }
 
-function account(entry: SmapsEntry): Account {
-  return entry.rss === undefined ? unknownAccount(entry.length) : accountOf(entry);
+/** Without making entries, of which nothing may be asked. */
+function mappingsOf(table: MapTable | SmapsTable): Mappings {
+  return {
+    count: table.count,
+    name: (index, by) => (by === 'kind' ? table.kind(index) : nameOf(table.entry(index), by)),
+    kind: (index) => table.kind(index),
+    addTo(total, index) {
+      if (table instanceof SmapsTable) addTo(total, table.accounted(index));
+      else addAccount(total, unknownAccount(table.length(index)));
+    },
+    entry: (index) => table.entry(index),
+  };
+}
+
+function listed(entries: readonly SmapsEntry[]): Mappings {
+  const at = (index: number) => entries[index] as SmapsEntry;
+  return {
+    count: entries.length,
+    name: (index, by) => nameOf(at(index), by),
+    kind: (index) => at(index).kind,
+    addTo: (total, index) => addTo(total, at(index)),
+    entry: at,
+  };
+}
+
+/** What is made when it is asked for, and once. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function groupOf(
+  mappings: Mappings,
+  by: Grouping,
+  name: string,
+  members: readonly number[],
+): AddressSpaceGroup {
+  const first = mappings.kind(members[0] as number);
+  const isAlike = by === 'kind' || members.every((index) => mappings.kind(index) === first);
+  const total = nothing();
+  for (const index of members) mappings.addTo(total, index);
+  const entries = once(() => members.map((index) => mappings.entry(index)));
+  return {
+    name,
+    kind: isAlike ? first : null,
+    ...total,
+    get entries() {
+      return entries();
+    },
+  };
+}
+
+function groupBy(mappings: Mappings, by: Grouping): AddressSpaceGroup[] {
+  const members = new Map<string, number[]>();
+  for (let index = 0; index < mappings.count; index++) {
+    const name = mappings.name(index, by);
+    const others = members.get(name);
+    if (others) others.push(index);
+    else members.set(name, [index]);
+  }
+  const size = (group: Account) => group.resident ?? 0;
+  return Array.from(members, ([name, indexes]) => groupOf(mappings, by, name, indexes)).sort(
+    (a, b) => size(b) - size(a) || b.virtual - a.virtual,
+  );
+}
+
+/** Groups mappings; a pure function, for entries from anywhere (a snapshot, a test). */
+export function groupMaps(entries: readonly SmapsEntry[], by: Grouping): AddressSpaceGroup[] {
+  return groupBy(listed(entries), by);
 }
 
 /** What lies between mappings, in the order of addresses. */
-export function gapsBetween(entries: readonly SmapsEntry[]): Gap[] {
+export function gapsBetween(ranges: readonly AddressRange[]): Gap[] {
   const gaps: Gap[] = [];
-  for (let index = 1; index < entries.length; index++) {
-    const start = (entries[index - 1] as SmapsEntry).end;
-    const end = (entries[index] as SmapsEntry).start;
+  for (let index = 1; index < ranges.length; index++) {
+    const start = (ranges[index - 1] as AddressRange).end;
+    const end = (ranges[index] as AddressRange).start;
     if (end > start) gaps.push({ start, end, length: end - start });
   }
   return gaps;
+}
+
+interface Request {
+  readonly by: Grouping;
+  readonly cheap: boolean;
+}
+
+function checkRequest(pid: ProcessId, options: AddressSpaceOptions): Request {
+  checkProcess(pid);
+  object('options', options);
+  const { by = 'kind', cheap = false } = options;
+  oneOf('options.by', by, ['kind', 'file', 'permissions', 'none']);
+  boolean('options.cheap', cheap);
+  return { by, cheap };
 }
 
 /**
@@ -111,14 +207,36 @@ export function addressSpace(
   pid: ProcessId = 'self',
   options: AddressSpaceOptions = {},
 ): AddressSpace {
-  checkProcess(pid);
-  object('options', options);
-  const { by = 'kind', cheap = false } = options;
-  oneOf('options.by', by, ['kind', 'file', 'permissions', 'none']);
-  boolean('options.cheap', cheap);
-  const gaps: Unknown[] = [];
-  const entries = readEntries(pid, cheap, gaps);
-  const groups = groupMaps(entries, by);
+  const { by, cheap } = checkRequest(pid, options);
+  if (cheap) return cheapSpace(pid, by);
+  try {
+    return spaceOf(pid, by, new SmapsTable(readMappings(pid, 'smaps')));
+  } catch (error) {
+    return withoutQuantities(pid, by, error);
+  }
+}
+
+/**
+ * The same off the event loop: the kernel walks over all page tables of the process (4 ms for each
+ * GiB that is in memory) on another thread.
+ * @throws MemmapError as a rejection: ESRCH; EACCES where the process may not be looked at.
+ */
+export async function addressSpaceAsync(
+  pid: ProcessId = 'self',
+  options: AddressSpaceOptions = {},
+): Promise<AddressSpace> {
+  const { by, cheap } = checkRequest(pid, options);
+  if (cheap) return cheapSpace(pid, by);
+  try {
+    return spaceOf(pid, by, new SmapsTable(await takeReading(pid)));
+  } catch (error) {
+    return withoutQuantities(pid, by, refusedProcess(error, pid, 'smaps'));
+  }
+}
+
+function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, gaps: Unknown[] = []) {
+  const groups = groupBy(mappingsOf(table), by);
+  const holes = once(() => gapsBetween(table.ranges()));
   return {
     pid,
     pageSize: native.pageBytes,
@@ -126,21 +244,23 @@ export function addressSpace(
     total: addAccounts(groups),
     locked: readStatus(pid).locked ?? null,
     maximumMaps: tryReadNumber('/proc/sys/vm/max_map_count'),
-    gaps: gapsBetween(entries),
+    get gaps() {
+      return holes();
+    },
     unknown: gaps,
   };
 }
 
-function readEntries(pid: ProcessId, cheap: boolean, gaps: Unknown[]): SmapsEntry[] {
-  if (cheap) {
-    gaps.push(unknown('memory', 'only the address space was asked for', 'leave out cheap'));
-    return readMaps(pid);
-  }
-  try {
-    return readSmaps(pid);
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ERR_MEMMAP_UNSUPPORTED') throw error;
-    gaps.push(unknown('memory', 'this kernel was built without smaps (CONFIG_PROC_PAGE_MONITOR)'));
-    return readMaps(pid);
-  }
+function cheapSpace(
+  pid: ProcessId,
+  by: Grouping,
+  gap = unknown('memory', 'only the address space was asked for', 'leave out cheap'),
+): AddressSpace {
+  return spaceOf(pid, by, new MapTable(readMappings(pid, 'maps')), [gap]);
+}
+
+function withoutQuantities(pid: ProcessId, by: Grouping, error: unknown): AddressSpace {
+  if ((error as MemmapError).code !== 'ERR_MEMMAP_UNSUPPORTED') throw error;
+  const why = 'this kernel was built without smaps (CONFIG_PROC_PAGE_MONITOR)';
+  return cheapSpace(pid, by, unknown('memory', why));
 }

@@ -2,15 +2,15 @@
  * Who maps a file: what keeps it in memory when it is asked to leave.
  */
 import { readdirSync } from 'node:fs';
+import type { NativeMaps } from '../binding/native.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import type { FileLike } from '../mapping/options.ts';
 import { accountOf } from './accounting.ts';
 import { type OpenFile, realPathOf, withFile } from './file.ts';
-import type { MapEntry } from './parse/maps.ts';
-import { parseMaps } from './parse/maps.ts';
-import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
+import { type MapEntry, MapTable } from './parse/maps.ts';
+import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
 import { parseStat } from './parse/stat.ts';
-import { codeOf, tryRead } from './proc.ts';
+import { codeOf, readMappings, tryRead } from './proc.ts';
 
 /** A process that maps a file. */
 export interface Holder {
@@ -57,11 +57,13 @@ function isOf(entry: MapEntry, file: OpenFile, realPath: string | null): boolean
 /** `undefined`: it does not map the file, or is gone; `null`: it may not be looked at. */
 function look(pid: number, file: OpenFile, realPath: string | null): Holder | null | undefined {
   const maps = readOwn(pid, 'maps');
-  if (typeof maps !== 'string') return maps;
-  if (!parseMaps(maps).some((entry) => isOf(entry, file, realPath))) return undefined;
+  if (!maps) return maps;
+  const cheap = new MapTable(maps).entries().filter((entry) => isOf(entry, file, realPath));
+  if (cheap.length === 0) return undefined;
   const smaps = readOwn(pid, 'smaps');
-  const entries: SmapsEntry[] = typeof smaps === 'string' ? parseSmaps(smaps) : parseMaps(maps);
-  const mappings = entries.filter((entry) => isOf(entry, file, realPath));
+  const mappings: SmapsEntry[] = smaps
+    ? new SmapsTable(smaps).entries().filter((entry) => isOf(entry, file, realPath))
+    : cheap;
   const stat = parseStat(tryRead(`/proc/${pid}/stat`) ?? '');
   if (!stat || mappings.length === 0) return undefined;
   const total = (name: 'resident' | 'locked') =>
@@ -79,9 +81,10 @@ function look(pid: number, file: OpenFile, realPath: string | null): Holder | nu
   };
 }
 
-function readOwn(pid: number, name: string): string | null | undefined {
-  const text = tryRead(`/proc/${pid}/${name}`);
-  if (text !== null) return text;
+function readOwn(pid: number, file: 'maps' | 'smaps'): NativeMaps | null | undefined {
+  try {
+    return readMappings(pid, file);
+  } catch {}
   // Gone between the listing and the look, or closed to us.
   return tryRead(`/proc/${pid}/stat`) === null ? undefined : null;
 }

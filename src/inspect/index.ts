@@ -11,17 +11,6 @@ export {
 } from '../core/pagetable.ts';
 export type { Unknown } from '../core/unknown.ts';
 export type { Translation } from '../mapping/translation.ts';
-export { type Account, accountOf, addAccounts } from './accounting.ts';
-export {
-  type AddressSpace,
-  type AddressSpaceGroup,
-  type AddressSpaceOptions,
-  addressSpace,
-  type Gap,
-  type Grouping,
-  gapsBetween,
-  groupMaps,
-} from './address-space.ts';
 export { diagnose } from './diagnose.ts';
 export {
   type Check,
@@ -42,7 +31,6 @@ export {
   readVmstat,
   type Usage,
 } from './limits.ts';
-export { readMaps, readRollup, readSmaps, readStat, readStatm, readStatus } from './maps.ts';
 export {
   type AddressRange,
   comparePages,
@@ -59,27 +47,11 @@ export {
   type ResourceLimit,
   type ResourceLimits,
 } from './parse/limits.ts';
-export { type MapEntry, type MapKind, parseMapLine, parseMaps } from './parse/maps.ts';
 export { type MemoryInfo, parseMeminfo } from './parse/meminfo.ts';
 export { type Mount, mountOf, parseMountinfo } from './parse/mountinfo.ts';
-export {
-  parseSmaps,
-  parseSmapsRollup,
-  type SmapsEntry,
-  type SmapsQuantities,
-  vmFlags,
-} from './parse/smaps.ts';
-export { type ProcessStat, parseStat } from './parse/stat.ts';
-export { type ProcessStatm, parseStatm } from './parse/statm.ts';
-export {
-  type Capability,
-  hasCapability,
-  type ProcessStatus,
-  parseStatus,
-} from './parse/status.ts';
 export { parseSwaps, type SwapDevice } from './parse/swaps.ts';
 export { parseVmstat, type VmStatistics } from './parse/vmstat.ts';
-export type { ProcessId } from './proc.ts';
+export * from './process.ts';
 export {
   type CacheCell,
   type CacheCounts,
@@ -88,13 +60,4 @@ export {
   type ResidencySource,
   residency,
 } from './residency.ts';
-export {
-  type Change,
-  diff,
-  type MapChange,
-  type Snapshot,
-  type SnapshotDiff,
-  type SnapshotMap,
-  snapshot,
-} from './snapshot.ts';
 export { addressOf, mappingAt, type ProcessTranslation, translate } from './translate.ts';

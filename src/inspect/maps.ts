@@ -1,17 +1,17 @@
 /**
  * The mappings of a process, and its memory in sum.
  */
-import { type MapEntry, parseMaps } from './parse/maps.ts';
+import { type MapEntry, MapTable } from './parse/maps.ts';
 import {
-  parseSmaps,
   parseSmapsRollup,
   type SmapsEntry,
   type SmapsQuantities,
+  SmapsTable,
 } from './parse/smaps.ts';
 import { type ProcessStat, parseStat } from './parse/stat.ts';
 import { type ProcessStatm, parseStatm } from './parse/statm.ts';
 import { type ProcessStatus, parseStatus } from './parse/status.ts';
-import { checkProcess, type ProcessId, readProcess, refusedProcess } from './proc.ts';
+import { checkProcess, type ProcessId, readMappings, readProcess, refusedProcess } from './proc.ts';
 
 /**
  * The mappings of a process, by address. A kernel thread and a zombie have none. Cheap: some tens
@@ -20,7 +20,7 @@ import { checkProcess, type ProcessId, readProcess, refusedProcess } from './pro
  */
 export function readMaps(pid: ProcessId = 'self'): MapEntry[] {
   checkProcess(pid);
-  return parseMaps(readProcess(pid, 'maps'));
+  return new MapTable(readMappings(pid, 'maps')).entries();
 }
 
 /**
@@ -30,7 +30,7 @@ export function readMaps(pid: ProcessId = 'self'): MapEntry[] {
  */
 export function readSmaps(pid: ProcessId = 'self'): SmapsEntry[] {
   checkProcess(pid);
-  return parseSmaps(readProcess(pid, 'smaps'));
+  return new SmapsTable(readMappings(pid, 'smaps')).entries();
 }
 
 /** The sums of {@link readSmaps}, at the same cost for the kernel; since Linux 4.14. */

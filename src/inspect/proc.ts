@@ -2,6 +2,8 @@
  * Reading /proc: texts of processes and of the system, and the errors of those that cannot be read.
  */
 import { readFileSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import { type NativeMaps, native } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import { integer } from '../core/validate.ts';
@@ -21,9 +23,10 @@ export function checkAddress(value: unknown): asserts value is bigint {
   if (value < 0n || value >> 64n !== 0n) throw outOfRange('address', '>= 0n && < 2n ** 64n', value);
 }
 
-/** The code of an error of the system. */
+/** The code of an error of the system, of Node's or of the engine's. */
 export function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? 'EIO';
+  const { code, errno } = error as NodeJS.ErrnoException;
+  return code ?? (errno ? getSystemErrorName(errno) : 'EIO');
 }
 
 /** A text of /proc or /sys, whole; `null`: it is not there, or may not be read. */
@@ -82,14 +85,36 @@ export function readProcess(pid: ProcessId, file: string): string {
   }
 }
 
-/** A text of a process, where it is one fact among several: what is missing is noted. */
-export function readProcessOr(pid: ProcessId, file: string, gaps: Unknown[]): string | null {
+/**
+ * The mappings of a process, from its maps or smaps.
+ * @throws MemmapError as {@link readProcess}.
+ */
+export function readMappings(pid: ProcessId, file: 'maps' | 'smaps'): NativeMaps {
   try {
-    return readProcess(pid, file);
+    return native.readMaps(`/proc/${pid}/${file}`);
+  } catch (error) {
+    throw refusedProcess(error, pid, file);
+  }
+}
+
+/** Where it is one fact among several: what is missing is noted. */
+function orNote<T>(pid: ProcessId, file: string, gaps: Unknown[], read: () => T): T | null {
+  try {
+    return read();
   } catch (error) {
     const { code, hint } = error as MemmapError;
     if (code === 'ESRCH') throw error;
     gaps.push(unknown(file, `/proc/${pid}/${file} may not be read (${code})`, hint ?? null));
     return null;
   }
+}
+
+/** A text of a process as one fact among several. */
+export function readProcessOr(pid: ProcessId, file: string, gaps: Unknown[]): string | null {
+  return orNote(pid, file, gaps, () => readProcess(pid, file));
+}
+
+/** What its mappings have in memory, as one fact among several. */
+export function readMappingsOr(pid: ProcessId, gaps: Unknown[]): NativeMaps | null {
+  return orNote(pid, 'smaps', gaps, () => readMappings(pid, 'smaps'));
 }

@@ -5,10 +5,10 @@ import { invalidArgument, MemmapError } from '../core/errors.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { object } from '../core/validate.ts';
 import { type Account, accountOf, addAccounts, unknownAccount } from './accounting.ts';
-import { readStat, readStatus } from './maps.ts';
-import { type MapKind, parseMaps } from './parse/maps.ts';
-import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
-import { checkProcess, type ProcessId, readProcess, readProcessOr } from './proc.ts';
+import { readMaps, readStat, readStatus } from './maps.ts';
+import type { MapKind } from './parse/maps.ts';
+import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
+import { checkProcess, type ProcessId, readMappingsOr } from './proc.ts';
 
 /** Names the form of a snapshot; another number is another form. */
 const snapshotSchema = 'memmap.snapshot/1';
@@ -70,8 +70,8 @@ function snapshotMap(entry: SmapsEntry): SnapshotMap {
 export function snapshot(pid: ProcessId = 'self'): Snapshot {
   checkProcess(pid);
   const gaps: Unknown[] = [];
-  const smaps = readProcessOr(pid, 'smaps', gaps);
-  const entries = smaps === null ? parseMaps(readProcess(pid, 'maps')) : parseSmaps(smaps);
+  const smaps = readMappingsOr(pid, gaps);
+  const entries = smaps === null ? readMaps(pid) : new SmapsTable(smaps).entries();
   const maps = entries.map(snapshotMap);
   const stat = readStat(pid);
   const status = readStatus(pid);

@@ -5,8 +5,8 @@ import type { Unknown } from '../core/unknown.ts';
 import { type Translation, translateAddress } from '../mapping/translation.ts';
 import { readMaps } from './maps.ts';
 import type { MapEntry } from './parse/maps.ts';
-import { parseSmaps, type SmapsEntry } from './parse/smaps.ts';
-import { checkAddress, checkProcess, type ProcessId, readProcessOr } from './proc.ts';
+import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
+import { checkAddress, checkProcess, type ProcessId, readMappingsOr } from './proc.ts';
 
 /** The answer of {@link translate}. */
 export interface ProcessTranslation extends Translation {
@@ -52,8 +52,8 @@ export function translate(pid: ProcessId, address: bigint): ProcessTranslation {
   checkProcess(pid);
   checkAddress(address);
   const gaps: Unknown[] = [];
-  const smaps = readProcessOr(pid, 'smaps', gaps);
-  const entries = smaps === null ? mapsOr(pid) : parseSmaps(smaps);
+  const smaps = readMappingsOr(pid, gaps);
+  const entries = smaps === null ? mapsOr(pid) : new SmapsTable(smaps).entries();
   const mapping = entries && mappingAt(entries, address);
   const flags = (mapping as SmapsEntry | null)?.flags;
   const translation = translateAddress(pid, address, {

@@ -61,6 +61,38 @@ test('text: the table, what could be freed, and how many mappings there may be',
   assert.match(stdout, /locked \S+; VMAs \d+\/\d+/);
 });
 
+test('the process may stand anywhere among the options', async () => {
+  const total = async (...args: string[]) => {
+    const { code, document } = await memmapJson<Document>(['maps', ...args]);
+    assert.equal(code, 0, args.join(' '));
+    assert.equal(document.pid, Number(pid), args.join(' '));
+    return document.total.virtual;
+  };
+  const pid = String(await holderOf(temporaryFile(4 * pageSize), 4));
+  const expected = await total(pid);
+  assert.equal(await total('--top', '1', pid), expected);
+  assert.equal(await total(pid, '--top', '1'), expected);
+  assert.equal(await total('--group=none', pid), expected);
+  assert.equal(await total('--gaps', pid), expected);
+});
+
+test('what was begun for a command line that turns out wrong is nobody’s error', async () => {
+  for (const args of [
+    ['maps', own, '--nonsense'],
+    ['maps', '4194000', '--nonsense'],
+    ['maps', own, own],
+    ['maps', '9999999'],
+    ['maps', '0'],
+  ]) {
+    const { code, stderr } = await memmap(args);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(stderr, /^memmap maps: [^\n]+\n(hint: [^\n]+\n)*$/, args.join(' '));
+  }
+  const { code, stdout } = await memmap(['maps', own, '--help']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^Usage: memmap maps/);
+});
+
 test('a shared mapping that one process has touched is private, and both are told', async () => {
   const path = temporaryFile(16 * pageSize);
   const pid = await holderOf(path, 16);

@@ -5,12 +5,16 @@ import { after, describe, test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
 import {
   accountOf,
+  addAccounts,
   addressSpace,
+  addressSpaceAsync,
   comparePages,
   decodePageEntry,
   diagnose,
   diff,
   evict,
+  gapsBetween,
+  groupMaps,
   holders,
   limits,
   mappingAt,
@@ -100,6 +104,42 @@ describe('maps, smaps and what else there is of the own process', () => {
     const cheap = addressSpace('self', { by: 'file', cheap: true });
     assert.equal(cheap.total.resident, null);
     assert.equal(cheap.unknown[0]?.what, 'memory');
+  });
+
+  test('entries and gaps are made when they are asked for, once, and go with a copy', () => {
+    const space = addressSpace('self', { by: 'kind' });
+    const entries = space.groups.flatMap((group) => group.entries);
+    assert.equal(entries.length, space.total.maps);
+    assert.equal(space.groups[0]?.entries, space.groups[0]?.entries);
+    assert.equal(space.gaps, space.gaps);
+    const copy = { ...space.groups[0] };
+    assert.equal(copy.entries, space.groups[0]?.entries);
+    for (const group of space.groups) {
+      const { name, kind, entries, ...sums } = group;
+      assert.deepEqual(sums, addAccounts(entries.map(accountOf)), name);
+      assert.ok(entries.every((entry) => entry.kind === kind));
+    }
+    const [regrouped] = groupMaps(entries, 'kind');
+    assert.deepEqual({ ...regrouped }, copy);
+    const inOrder = entries.sort((a, b) => (a.start < b.start ? -1 : 1));
+    assert.deepEqual(gapsBetween(inOrder), space.gaps);
+  });
+
+  test('off the event loop: the same answer, and the same errors as rejections', async () => {
+    const pid = await holderOf(temporaryFile(4 * pageSize), 4);
+    for (const by of ['kind', 'file', 'permissions', 'none'] as const) {
+      const [here, there] = [addressSpace(pid, { by }), await addressSpaceAsync(pid, { by })];
+      const names = ({ groups }: typeof here) => groups.map(({ name }) => name).sort();
+      assert.deepEqual(names(there), names(here));
+      assert.equal(there.total.virtual, here.total.virtual);
+    }
+    const cheap = await addressSpaceAsync(pid, { cheap: true });
+    assert.equal(cheap.total.resident, null);
+    const both = await Promise.all([addressSpaceAsync(), addressSpaceAsync()]);
+    assert.ok(both.every(({ total }) => (total.resident ?? 0) > 0));
+    await assert.rejects(addressSpaceAsync(4_194_000), { code: 'ESRCH' });
+    await assert.rejects(addressSpaceAsync(0), { code: 'ERR_OUT_OF_RANGE' });
+    await assert.rejects(addressSpaceAsync('self', { by: 'size' as never }), /options.by/);
   });
 
   test('arguments are checked by name', () => {

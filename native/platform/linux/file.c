@@ -95,6 +95,14 @@ int platform_look(int fd, struct platform_look *look) {
   return 0;
 }
 
+int64_t platform_read(int fd, void *target, size_t length) {
+  ssize_t count;
+  do {
+    count = read(fd, target, length);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? memmap_failure(MEMMAP_CALL_READ, errno) : count;
+}
+
 int64_t platform_size(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return memmap_failure(MEMMAP_CALL_FSTAT, errno);

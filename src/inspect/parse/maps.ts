@@ -4,7 +4,8 @@
  *   7f5fc4a00000-7f5fc4c00000 rw-s 00001000 fe:00 260131                     /path with spaces
  *   start        end          perm offset   dev   inode                      name
  */
-import { linesOf, unescapeOctal } from './fields.ts';
+import { type NativeMaps, native } from '../../binding/native.ts';
+import { unescapeOctal } from './fields.ts';
 
 /** What a mapping is, by its name and rights. */
 export type MapKind =
@@ -50,8 +51,6 @@ export interface MapEntry {
   readonly kind: MapKind;
 }
 
-const header =
-  /^([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][ps]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)(?: +([^\n]*))?$/;
 const deletedSuffix = ' (deleted)';
 
 /** Names that say what they are; the first that fits counts. Old kernels name a thread's stack. */
@@ -72,8 +71,8 @@ const namedKinds: readonly [RegExp, MapKind][] = [
   [/^\/dev\//, 'device'],
 ];
 
-function kindOf(name: string | null, deleted: boolean, permissions: string): MapKind {
-  if (name === null) return permissions === '---p' ? 'reserve' : 'anonymous';
+function kindOf(name: string | null, deleted: boolean): MapKind {
+  if (name === null) return 'anonymous';
   // Shared anonymous memory is a file on the kernel's own tmpfs, named as if it were this device.
   if (name === '/dev/zero' && deleted) return 'shared anonymous';
   const named = namedKinds.find(([pattern]) => pattern.test(name))?.[1];
@@ -82,39 +81,159 @@ function kindOf(name: string | null, deleted: boolean, permissions: string): Map
   return deleted ? 'deleted file' : 'file';
 }
 
+/** What the text of a name says. */
+interface Label {
+  readonly name: string | null;
+  readonly deleted: boolean;
+  readonly kind: MapKind;
+}
+
+function labelOf(text: string): Label {
+  const deleted = text.endsWith(deletedSuffix);
+  const label = deleted ? text.slice(0, -deletedSuffix.length) : text;
+  // Only a newline is escaped here, so that a name with a backslash stays as it is.
+  const name = label === '' ? null : unescapeOctal(label, '\n');
+  return { name, deleted, kind: kindOf(name, deleted) };
+}
+
+/** The layout of `struct memmap_maps_entry`, in words of 64 and of 32 bits. */
+const Word = { start: 0, end: 1, offset: 2, inode: 3, count: 6 } as const;
+const HalfWord = {
+  start: 0,
+  end: 2,
+  major: 8,
+  minor: 9,
+  permissions: 10,
+  name: 11,
+  count: 12,
+} as const;
+
+/**
+ * The mappings of a text as the engine took it apart, in columns: a process may have a million of
+ * them, and objects of them cost more than all else. They are made when they are asked for.
+ */
+export class MapTable {
+  readonly count: number;
+  protected readonly texts: readonly string[];
+  readonly #words: BigUint64Array;
+  readonly #halfWords: Uint32Array;
+  /** By number of their text; mappings have few different ones. */
+  readonly #labels: (Label | undefined)[];
+
+  constructor([entries, , , texts]: NativeMaps) {
+    this.texts = texts;
+    this.#labels = new Array<Label | undefined>(texts.length).fill(undefined);
+    this.#words = new BigUint64Array(entries);
+    this.#halfWords = new Uint32Array(entries);
+    this.count = this.#words.length / Word.count;
+  }
+
+  entry(index: number): MapEntry {
+    return this.header(index, this.kind(index));
+  }
+
+  /** All of them, by address. */
+  entries(): MapEntry[] {
+    return Array.from({ length: this.count }, (_, index) => this.entry(index));
+  }
+
+  /** Where they are. */
+  ranges(): { readonly start: bigint; readonly end: bigint }[] {
+    return Array.from({ length: this.count }, (_, index) => ({
+      start: this.start(index),
+      end: this.end(index),
+    }));
+  }
+
+  start(index: number): bigint {
+    return this.#words[index * Word.count + Word.start] as bigint;
+  }
+
+  end(index: number): bigint {
+    return this.#words[index * Word.count + Word.end] as bigint;
+  }
+
+  /** Of the differences of both halves: a BigInt would be made for each. */
+  length(index: number): number {
+    const low = this.#half(index, HalfWord.end) - this.#half(index, HalfWord.start);
+    const high = this.#half(index, HalfWord.end + 1) - this.#half(index, HalfWord.start + 1);
+    return high * 2 ** 32 + low;
+  }
+
+  permissions(index: number): string {
+    return this.texts[this.#half(index, HalfWord.permissions)] as string;
+  }
+
+  isShared(index: number): boolean {
+    return this.permissions(index)[3] === 's';
+  }
+
+  name(index: number): string | null {
+    return this.label(index).name;
+  }
+
+  isDeleted(index: number): boolean {
+    return this.label(index).deleted;
+  }
+
+  protected label(index: number): Label {
+    const text = this.#half(index, HalfWord.name);
+    let label = this.#labels[text];
+    if (!label) {
+      label = labelOf(this.texts[text] as string);
+      this.#labels[text] = label;
+    }
+    return label;
+  }
+
+  /** By its name and rights. */
+  kind(index: number): MapKind {
+    const { name, kind } = this.label(index);
+    return name === null && this.permissions(index) === '---p' ? 'reserve' : kind;
+  }
+
+  protected header(index: number, kind: MapKind): MapEntry {
+    const word = index * Word.count;
+    const permissions = this.permissions(index);
+    return {
+      start: this.start(index),
+      end: this.end(index),
+      length: this.length(index),
+      permissions,
+      readable: permissions[0] === 'r',
+      writable: permissions[1] === 'w',
+      executable: permissions[2] === 'x',
+      shared: permissions[3] === 's',
+      offset: this.#words[word + Word.offset] as bigint,
+      device: {
+        major: this.#half(index, HalfWord.major),
+        minor: this.#half(index, HalfWord.minor),
+      },
+      inode: this.#words[word + Word.inode] as bigint,
+      name: this.name(index),
+      deleted: this.isDeleted(index),
+      kind,
+    };
+  }
+
+  #half(index: number, column: number): number {
+    return this.#halfWords[index * HalfWord.count + column] as number;
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Takes a text apart; lines that are no mapping are passed over. */
+export function takeApart(text: string): NativeMaps {
+  return native.parseMaps(encoder.encode(text));
+}
+
 /** Reads one line; `null` where it is none. */
 export function parseMapLine(line: string): MapEntry | null {
-  const match = header.exec(line);
-  if (!match) return null;
-  const [, from, to, permissions, offset, major, minor, inode, rest] = match as unknown as string[];
-  const deleted = rest?.endsWith(deletedSuffix) ?? false;
-  // Only a newline is escaped here, so that a name with a backslash stays as it is.
-  const label = rest && (deleted ? rest.slice(0, -deletedSuffix.length) : rest);
-  const name = label ? unescapeOctal(label, '\n') : null;
-  const start = BigInt(`0x${from}`);
-  const end = BigInt(`0x${to}`);
-  return {
-    start,
-    end,
-    length: Number(end - start),
-    permissions: permissions as string,
-    readable: permissions?.[0] === 'r',
-    writable: permissions?.[1] === 'w',
-    executable: permissions?.[2] === 'x',
-    shared: permissions?.[3] === 's',
-    offset: BigInt(`0x${offset}`),
-    device: {
-      major: Number.parseInt(major as string, 16),
-      minor: Number.parseInt(minor as string, 16),
-    },
-    inode: BigInt(inode as string),
-    name,
-    deleted,
-    kind: kindOf(name, deleted, permissions as string),
-  };
+  return line.includes('\n') ? null : (parseMaps(line)[0] ?? null);
 }
 
 /** Reads the whole text; lines that are none are passed over. */
 export function parseMaps(text: string): MapEntry[] {
-  return linesOf(text).flatMap((line) => parseMapLine(line) ?? []);
+  return new MapTable(takeApart(text)).entries();
 }

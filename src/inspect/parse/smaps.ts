@@ -2,8 +2,9 @@
  * /proc/PID/smaps and smaps_rollup: what each mapping has in memory (fs/proc/task_mmu.c, show_smap).
  * A header as in maps, then lines of `Name: value kB`; kernels differ in which they have.
  */
+import type { NativeMaps } from '../../binding/native.ts';
 import { fieldsOf, pick } from './fields.ts';
-import { type MapEntry, type MapKind, parseMapLine } from './maps.ts';
+import { type MapEntry, type MapKind, MapTable, takeApart } from './maps.ts';
 
 const quantities = {
   KernelPageSize: 'kernelPageSize',
@@ -33,9 +34,11 @@ const quantities = {
   Locked: 'lockedShare',
 } as const;
 
+type Quantity = (typeof quantities)[keyof typeof quantities];
+
 /** The quantities of smaps, in bytes; `undefined` where the kernel does not tell. */
 export type SmapsQuantities = {
-  readonly [Name in (typeof quantities)[keyof typeof quantities]]?: number | undefined;
+  readonly [Name in Quantity]?: number | undefined;
 };
 
 /** A mapping with what it has in memory. */
@@ -92,189 +95,196 @@ export const vmFlags: Readonly<Record<string, string>> = {
   gu: 'has guard pages',
 };
 
-type Value = number | undefined;
+/** What an account is made of. */
+export type AccountedMapping = Pick<
+  SmapsEntry,
+  | 'length'
+  | 'kind'
+  | 'shared'
+  | 'flags'
+  | 'rss'
+  | 'pss'
+  | 'sharedClean'
+  | 'sharedDirty'
+  | 'privateClean'
+  | 'privateDirty'
+  | 'anonymous'
+  | 'lazyFree'
+  | 'anonHugePages'
+  | 'shmemHugePages'
+  | 'fileHugePages'
+  | 'sharedHugetlb'
+  | 'privateHugetlb'
+  | 'swap'
+>;
 
-/** Where the value of a quantity is kept while the lines of a mapping are read. */
-const slots: ReadonlyMap<string, number> = new Map(
-  Object.keys(quantities).map((name, slot) => [name, slot]),
-);
-
-/** What the lines below a header say. */
-class Body {
-  /** By slot. */
-  readonly values: Value[] = new Array<Value>(slots.size).fill(undefined);
-  flags: readonly string[] | undefined;
-  hugeEligible: boolean | undefined;
-  protectionKey: number | undefined;
+/** The mappings of a text of smaps, or of maps: then there are no quantities. */
+export class SmapsTable extends MapTable {
+  readonly #values: Float64Array;
+  readonly #width: number;
+  /** Where in a row the value of each quantity is; -1: nowhere. */
+  readonly #columns: Readonly<Record<Quantity, number>>;
+  readonly #flagsColumn: number;
+  readonly #hugeColumn: number;
+  readonly #keyColumn: number;
   /** Android's kernels before 5.17 gave the name of anonymous memory on a line of its own. */
-  name = '';
+  readonly #nameColumn: number;
+  /** By number of their text; mappings have few different ones. */
+  readonly #flags: (readonly string[] | undefined)[];
+  readonly #kinds: (MapKind | undefined)[];
 
-  clear(): void {
-    this.values.fill(undefined);
-    this.flags = undefined;
-    this.hugeEligible = undefined;
-    this.protectionKey = undefined;
-    this.name = '';
-  }
-}
-
-/** What the quantities and flags tell that a name does not. */
-function kindOf({ kind, name }: MapEntry, body: Body, rss: Value): MapKind {
-  if (body.flags?.includes('ht')) return 'hugetlb';
-  if (body.flags?.includes('ss')) return 'stack';
-  if (name === null && body.name !== '') return 'anonymous';
-  // Memory that was in use before its rights were taken is more than a reserve.
-  return kind === 'reserve' && rss !== undefined && rss > 0 ? 'anonymous' : kind;
-}
-
-/** Each with all properties at once and in one order: V8 makes 10,000 such five times as fast. */
-function entryOf(header: MapEntry, body: Body): SmapsEntry {
-  const { values, flags, hugeEligible, protectionKey } = body;
-  return {
-    start: header.start,
-    end: header.end,
-    length: header.length,
-    permissions: header.permissions,
-    readable: header.readable,
-    writable: header.writable,
-    executable: header.executable,
-    shared: header.shared,
-    offset: header.offset,
-    device: header.device,
-    inode: header.inode,
-    name: header.name ?? (body.name || null),
-    deleted: header.deleted,
-    kind: kindOf(header, body, values[2]),
-    kernelPageSize: values[0],
-    mmuPageSize: values[1],
-    rss: values[2],
-    pss: values[3],
-    pssDirty: values[4],
-    pssAnon: values[5],
-    pssFile: values[6],
-    pssShmem: values[7],
-    sharedClean: values[8],
-    sharedDirty: values[9],
-    privateClean: values[10],
-    privateDirty: values[11],
-    referenced: values[12],
-    anonymous: values[13],
-    ksm: values[14],
-    lazyFree: values[15],
-    anonHugePages: values[16],
-    shmemHugePages: values[17],
-    fileHugePages: values[18],
-    sharedHugetlb: values[19],
-    privateHugetlb: values[20],
-    swap: values[21],
-    swapPss: values[22],
-    lockedShare: values[23],
-    flags,
-    hugeEligible,
-    protectionKey,
-  };
-}
-
-const [digitZero, digitNine, space, capitalA, capitalZ] = [48, 57, 32, 65, 90] as const;
-const unit = ' kB';
-
-/** The number between `start` and the unit that ends at `end`, in bytes; undefined: there is none. */
-function bytesIn(text: string, start: number, end: number): Value {
-  let [value, scale] = [0, 1024];
-  let at = end - unit.length - 1;
-  for (; at >= start; at--) {
-    const code = text.charCodeAt(at);
-    if (code === space) break;
-    if (code < digitZero || code > digitNine) return undefined;
-    value += (code - digitZero) * scale;
-    scale *= 10;
-  }
-  return scale > 1024 && text.startsWith(unit, end - unit.length) ? value : undefined;
-}
-
-/** A field as the mapping before had it. */
-interface Field {
-  readonly name: string;
-  /** The name with its colon. */
-  readonly label: string;
-  /** -1: it is no quantity. */
-  readonly slot: number;
-}
-
-/**
- * Reads the lines below the headers. A process may have a million of them, and all of its mappings
- * have the same ones in the same order: so the line of the mapping before says which field comes.
- */
-class BodyReader {
-  readonly #text: string;
-  readonly #fields: Field[] = [];
-  /** Mappings have few different flags: each text of them is taken apart once. */
-  readonly #flags = new Map<string, readonly string[]>();
-
-  constructor(text: string) {
-    this.#text = text;
+  constructor(maps: NativeMaps) {
+    super(maps);
+    const [, values, fields] = maps;
+    this.#values = new Float64Array(values);
+    this.#width = fields.length;
+    this.#columns = Object.fromEntries(
+      Object.entries(quantities).map(([field, name]) => [name, fields.indexOf(field)]),
+    ) as Record<Quantity, number>;
+    this.#flagsColumn = fields.indexOf('VmFlags');
+    this.#hugeColumn = fields.indexOf('THPeligible');
+    this.#keyColumn = fields.indexOf('ProtectionKey');
+    this.#nameColumn = fields.indexOf('Name');
+    this.#flags = new Array<readonly string[] | undefined>(this.texts.length).fill(undefined);
+    this.#kinds = new Array<MapKind | undefined>(this.count).fill(undefined);
   }
 
-  /** Reads into `body` what stands from `start` on; returns where the next header begins. */
-  read(body: Body, start: number): number {
-    const text = this.#text;
-    const { values } = body;
-    let at = start;
-    for (let number = 0; at < text.length; number++) {
-      const code = text.charCodeAt(at);
-      // Headers begin with a digit or a small letter, fields with a capital.
-      if (code < capitalA || code > capitalZ) break;
-      const stop = text.indexOf('\n', at);
-      const end = stop < 0 ? text.length : stop;
-      const before = this.#fields[number];
-      const isAlike = before !== undefined && text.startsWith(before.label, at);
-      const { slot, name, label } = isAlike ? before : this.#keepField(number, at, end);
-      if (slot >= 0) values[slot] = bytesIn(text, at + label.length, end);
-      else this.#readOther(body, name, text.slice(at + label.length, end).trim());
-      at = end + 1;
+  override name(index: number): string | null {
+    return super.name(index) ?? (this.#textAt(index, this.#nameColumn) || null);
+  }
+
+  override kind(index: number): MapKind {
+    let kind = this.#kinds[index];
+    if (kind === undefined) {
+      kind = this.#kindOf(index);
+      this.#kinds[index] = kind;
     }
-    return at;
+    return kind;
   }
 
-  #keepField(number: number, start: number, end: number): Field {
-    const colon = this.#text.indexOf(':', start);
-    const name = this.#text.slice(start, colon < 0 ? end : Math.min(colon, end));
-    const field = { name, label: `${name}:`, slot: slots.get(name) ?? -1 };
-    this.#fields[number] = field;
-    return field;
+  /** What the quantities and flags tell that a name does not. */
+  #kindOf(index: number): MapKind {
+    const flags = this.#flagsOf(index);
+    if (flags?.includes('ht')) return 'hugetlb';
+    if (flags?.includes('ss')) return 'stack';
+    const kind = super.kind(index);
+    if (kind !== 'reserve') return kind;
+    if (this.#textAt(index, this.#nameColumn)) return 'anonymous';
+    // Memory that was in use before its rights were taken is more than a reserve.
+    return (this.#quantity(index, this.#columns.rss) ?? 0) > 0 ? 'anonymous' : 'reserve';
   }
 
-  #readOther(body: Body, field: string, value: string): void {
-    if (field === 'VmFlags') body.flags = this.#flagsIn(value);
-    else if (field === 'THPeligible') body.hugeEligible = value === '1';
-    else if (field === 'ProtectionKey') body.protectionKey = Number(value);
-    else if (field === 'Name') body.name = value;
+  /** Each with all properties at once and in one order: V8 makes 10,000 such five times as fast. */
+  override entry(index: number): SmapsEntry {
+    const header = this.header(index, this.kind(index));
+    const columns = this.#columns;
+    const eligible = this.#textAt(index, this.#hugeColumn);
+    const key = this.#textAt(index, this.#keyColumn);
+    return {
+      start: header.start,
+      end: header.end,
+      length: header.length,
+      permissions: header.permissions,
+      readable: header.readable,
+      writable: header.writable,
+      executable: header.executable,
+      shared: header.shared,
+      offset: header.offset,
+      device: header.device,
+      inode: header.inode,
+      name: header.name,
+      deleted: header.deleted,
+      kind: header.kind,
+      kernelPageSize: this.#quantity(index, columns.kernelPageSize),
+      mmuPageSize: this.#quantity(index, columns.mmuPageSize),
+      rss: this.#quantity(index, columns.rss),
+      pss: this.#quantity(index, columns.pss),
+      pssDirty: this.#quantity(index, columns.pssDirty),
+      pssAnon: this.#quantity(index, columns.pssAnon),
+      pssFile: this.#quantity(index, columns.pssFile),
+      pssShmem: this.#quantity(index, columns.pssShmem),
+      sharedClean: this.#quantity(index, columns.sharedClean),
+      sharedDirty: this.#quantity(index, columns.sharedDirty),
+      privateClean: this.#quantity(index, columns.privateClean),
+      privateDirty: this.#quantity(index, columns.privateDirty),
+      referenced: this.#quantity(index, columns.referenced),
+      anonymous: this.#quantity(index, columns.anonymous),
+      ksm: this.#quantity(index, columns.ksm),
+      lazyFree: this.#quantity(index, columns.lazyFree),
+      anonHugePages: this.#quantity(index, columns.anonHugePages),
+      shmemHugePages: this.#quantity(index, columns.shmemHugePages),
+      fileHugePages: this.#quantity(index, columns.fileHugePages),
+      sharedHugetlb: this.#quantity(index, columns.sharedHugetlb),
+      privateHugetlb: this.#quantity(index, columns.privateHugetlb),
+      swap: this.#quantity(index, columns.swap),
+      swapPss: this.#quantity(index, columns.swapPss),
+      lockedShare: this.#quantity(index, columns.lockedShare),
+      flags: this.#flagsOf(index),
+      hugeEligible: eligible === undefined ? undefined : eligible === '1',
+      protectionKey: key === undefined ? undefined : Number(key),
+    };
   }
 
-  #flagsIn(text: string): readonly string[] {
-    let flags = this.#flags.get(text);
+  override entries(): SmapsEntry[] {
+    return super.entries();
+  }
+
+  /** What {@link SmapsTable.entry} says, as far as an account needs it. */
+  accounted(index: number): AccountedMapping {
+    const columns = this.#columns;
+    return {
+      length: this.length(index),
+      kind: this.kind(index),
+      shared: this.isShared(index),
+      flags: this.#flagsOf(index),
+      rss: this.#quantity(index, columns.rss),
+      pss: this.#quantity(index, columns.pss),
+      sharedClean: this.#quantity(index, columns.sharedClean),
+      sharedDirty: this.#quantity(index, columns.sharedDirty),
+      privateClean: this.#quantity(index, columns.privateClean),
+      privateDirty: this.#quantity(index, columns.privateDirty),
+      anonymous: this.#quantity(index, columns.anonymous),
+      lazyFree: this.#quantity(index, columns.lazyFree),
+      anonHugePages: this.#quantity(index, columns.anonHugePages),
+      shmemHugePages: this.#quantity(index, columns.shmemHugePages),
+      fileHugePages: this.#quantity(index, columns.fileHugePages),
+      sharedHugetlb: this.#quantity(index, columns.sharedHugetlb),
+      privateHugetlb: this.#quantity(index, columns.privateHugetlb),
+      swap: this.#quantity(index, columns.swap),
+    };
+  }
+
+  #quantity(index: number, column: number): number | undefined {
+    const value = this.#valueAt(index, column);
+    return value >= 0 ? value : undefined;
+  }
+
+  #textAt(index: number, column: number): string | undefined {
+    const value = this.#valueAt(index, column);
+    return value < 0 ? this.texts[-1 - value] : undefined;
+  }
+
+  /** NaN: there is none. */
+  #valueAt(index: number, column: number): number {
+    return column < 0 ? Number.NaN : (this.#values[index * this.#width + column] as number);
+  }
+
+  #flagsOf(index: number): readonly string[] | undefined {
+    const value = this.#valueAt(index, this.#flagsColumn);
+    if (!(value < 0)) return undefined;
+    const text = -1 - value;
+    let flags = this.#flags[text];
     if (!flags) {
-      flags = text.split(/\s+/).filter(Boolean);
-      this.#flags.set(text, flags);
+      flags = (this.texts[text] as string).split(/\s+/).filter(Boolean);
+      this.#flags[text] = flags;
     }
     return flags;
   }
 }
 
-/** Reads the whole text. */
+/** Reads the whole text; lines that are none are passed over. */
 export function parseSmaps(text: string): SmapsEntry[] {
-  const entries: SmapsEntry[] = [];
-  const reader = new BodyReader(text);
-  const body = new Body();
-  for (let start = 0; start < text.length; ) {
-    const stop = text.indexOf('\n', start);
-    const end = stop < 0 ? text.length : stop;
-    const header = parseMapLine(text.slice(start, end));
-    body.clear();
-    start = reader.read(body, end + 1);
-    if (header) entries.push(entryOf(header, body));
-  }
-  return entries;
+  return new SmapsTable(takeApart(text)).entries();
 }
 
 /** Reads smaps_rollup: the sums over all mappings of a process. */
