@@ -2,8 +2,7 @@
  * The memory of mappings as the commands show and tell it.
  */
 import type { Account, SmapsEntry } from '../inspect/index.ts';
-import { bar, printable } from './format.ts';
-import { size } from './residency.ts';
+import { bar, printable, size } from './format.ts';
 import type { Column } from './table.ts';
 
 /** Columns of quantities that every table of mappings has; sizes in bytes. */

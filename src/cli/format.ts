@@ -32,6 +32,16 @@ export function formatSize(value: number): string {
   return `${value < 0 ? '-' : ''}${Number(scaled.toFixed(digits))}${units[unit]}`;
 }
 
+/** `4096`, or `?`. */
+export function count(value: number | null): string {
+  return value === null ? '?' : String(value);
+}
+
+/** `94.3M`, or `?`. */
+export function size(bytes: number | null): string {
+  return bytes === null ? '?' : formatSize(bytes);
+}
+
 /** `100%` only of everything, and `0%` only of nothing: `99.9%`, `<0.1%`. */
 export function formatPercent(part: number, whole: number): string {
   if (whole === 0) return '-';

@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { readStat } from '../inspect/index.ts';
+import { readStat } from '../inspect/process.ts';
 import { usage } from './errors.ts';
 import { printable } from './format.ts';
 

@@ -4,7 +4,7 @@
 import { type FileResidency, type Holder, residency } from '../inspect/index.ts';
 import { type Level, levelOf, levels } from './bar.ts';
 import type { Described } from './errors.ts';
-import { formatPercent, formatSize, printable } from './format.ts';
+import { formatPercent, printable } from './format.ts';
 import { type ByteRange, clip } from './size.ts';
 
 /** How to look at a file. */
@@ -19,16 +19,6 @@ export function lookAt(path: string, { range, cells = 0, source }: LookOptions):
   if (range === undefined) return residency(path, { cells, source });
   const { size } = residency(path, { range: { length: 0 } });
   return residency(path, { range: clip(range, size), cells, source });
-}
-
-/** `4096`, or `?`. */
-export function count(value: number | null): string {
-  return value === null ? '?' : String(value);
-}
-
-/** `94.3M`, or `?`. */
-export function size(bytes: number | null): string {
-  return bytes === null ? '?' : formatSize(bytes);
 }
 
 /** Bytes of so many pages. */

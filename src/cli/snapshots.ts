@@ -4,9 +4,8 @@
 import { readFileSync } from 'node:fs';
 import type { Account, Change, Snapshot, SnapshotDiff, SnapshotMap } from '../inspect/index.ts';
 import { describeError, usage } from './errors.ts';
-import { formatCount, formatDuration, formatSize, printable } from './format.ts';
+import { formatCount, formatDuration, formatSize, printable, size } from './format.ts';
 import type { Output } from './output.ts';
-import { size } from './residency.ts';
 
 /** @throws CommandError where it is none. Whether it is of this version, `diff` looks at. */
 export function readSnapshot(path: string): Snapshot {

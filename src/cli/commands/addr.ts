@@ -21,10 +21,9 @@ import { mappingName } from '../account.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { CommandError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
-import { printable } from '../format.ts';
+import { count, printable, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { nameOf, processOf } from '../processes.ts';
-import { count, size } from '../residency.ts';
 import { parseAddress, parseSize } from '../size.ts';
 import type { Column } from '../table.ts';
 

@@ -8,7 +8,7 @@ import { type CommandModule, choice, type Invocation } from '../command.ts';
 import { type Described, describeError, exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { expand, operands } from '../files.ts';
-import { formatPercent, printable, shortenMiddle } from '../format.ts';
+import { formatPercent, printable, shortenMiddle, size } from '../format.ts';
 import { interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import {
@@ -20,7 +20,6 @@ import {
   type Quantity,
   residencyBar,
   residencyMap,
-  size,
 } from '../residency.ts';
 import {
   type ByteRange,

@@ -15,10 +15,10 @@ import { mappingName } from '../account.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
+import { size } from '../format.ts';
 import { interruptible } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import { nameOf, processOf } from '../processes.ts';
-import { size } from '../residency.ts';
 import type { Column } from '../table.ts';
 
 interface CompareOptions {

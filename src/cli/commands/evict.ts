@@ -7,18 +7,10 @@ import { type CommandModule, type Invocation, list } from '../command.ts';
 import { exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { operands } from '../files.ts';
-import { printable } from '../format.ts';
+import { printable, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { processOf } from '../processes.ts';
-import {
-  failedRecord,
-  fileRecord,
-  holderRecord,
-  holderText,
-  lookAt,
-  share,
-  size,
-} from '../residency.ts';
+import { failedRecord, fileRecord, holderRecord, holderText, lookAt, share } from '../residency.ts';
 import { type ByteRange, clip, parseRange } from '../size.ts';
 
 interface EvictOptions {

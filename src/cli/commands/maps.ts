@@ -9,7 +9,7 @@ import {
   type AddressSpaceGroup,
   accountOf,
   addAccounts,
-  addressSpace,
+  addressSpaceAsync,
   diff,
   type Grouping,
   gapsBetween,
@@ -18,7 +18,7 @@ import {
   type Snapshot,
   snapshot,
   vmFlags,
-} from '../../inspect/index.ts';
+} from '../../inspect/process.ts';
 import {
   barColumn,
   mappedBy,
@@ -27,16 +27,13 @@ import {
   type Quantity,
   quantityColumns,
 } from '../account.ts';
-import { startChild } from '../child.ts';
 import { type CommandModule, choice, type Invocation } from '../command.ts';
 import { usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
-import { printable, shortenMiddle } from '../format.ts';
+import { printable, shortenMiddle, size } from '../format.ts';
 import { interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
-import { drawPages, pageLegend } from '../pagemap.ts';
 import { nameOf, processOf } from '../processes.ts';
-import { size } from '../residency.ts';
 import { parsePositive, parseSeconds } from '../size.ts';
 import { diffRecord, readSnapshot, showDiff } from '../snapshots.ts';
 import type { Column } from '../table.ts';
@@ -204,7 +201,15 @@ function entryColumns({ cheap }: MapsOptions, out: Output): Column<AddressSpaceG
   ];
 }
 
-function show(space: AddressSpace, options: MapsOptions, out: Output): void {
+/** How to draw pages, which is loaded where that is asked for. */
+type Pictures = typeof import('../pagemap.ts');
+
+function show(
+  space: AddressSpace,
+  options: MapsOptions,
+  pictures: Pictures | null,
+  out: Output,
+): void {
   const rows = sorted(space.groups, options);
   const isSingle = options.group === 'none';
   const columns = isSingle ? entryColumns(options, out) : groupColumns(rows, options, out);
@@ -215,7 +220,7 @@ function show(space: AddressSpace, options: MapsOptions, out: Output): void {
   }
   showSums(space, out);
   if (options.gaps) showGaps(space, out);
-  if (options.pages) showPages(space, options, out);
+  if (pictures) showPages(space, options, pictures, out);
 }
 
 function showSums({ total, locked, maximumMaps }: AddressSpace, out: Output): void {
@@ -251,7 +256,12 @@ function showGaps({ gaps }: AddressSpace, out: Output): void {
 
 const picturedCells = 512;
 
-function showPages(space: AddressSpace, options: MapsOptions, out: Output): void {
+function showPages(
+  space: AddressSpace,
+  options: MapsOptions,
+  { drawPages, pageLegend }: Pictures,
+  out: Output,
+): void {
   const { pageSize } = space;
   const pid = space.pid as number;
   out.text('', pageLegend);
@@ -267,7 +277,11 @@ function showPages(space: AddressSpace, options: MapsOptions, out: Output): void
   }
 }
 
-function document(space: AddressSpace, options: MapsOptions): Record<string, unknown> {
+function document(
+  space: AddressSpace,
+  options: MapsOptions,
+  pictures: Pictures | null,
+): Record<string, unknown> {
   const { pid, pageSize, total, locked, maximumMaps, gaps, unknown } = space;
   return {
     pid,
@@ -278,7 +292,7 @@ function document(space: AddressSpace, options: MapsOptions): Record<string, unk
       ...group,
       mappings: entries.map((entry) => ({
         ...mappingRecord(entry, account(entry)),
-        ...(options.pages ? picturedRecord(pid as number, entry, pageSize) : {}),
+        ...(pictures ? picturedRecord(pid as number, entry, pageSize, pictures) : {}),
       })),
     })),
     total,
@@ -289,7 +303,7 @@ function document(space: AddressSpace, options: MapsOptions): Record<string, unk
   };
 }
 
-function picturedRecord(pid: number, entry: SmapsEntry, pageSize: number) {
+function picturedRecord(pid: number, entry: SmapsEntry, pageSize: number, { drawPages }: Pictures) {
   const { characters, pagesEach } = drawPages(pid, entry, { most: picturedCells, pageSize });
   return { pages: characters.join(''), pagesEach };
 }
@@ -300,13 +314,15 @@ function showFlags(space: AddressSpace, out: Output): void {
   for (const flag of used) out.detail(`VmFlags ${flag}: ${vmFlags[flag] ?? 'unknown'}`);
 }
 
-function look(pid: number, options: MapsOptions, out: Output): number {
+async function look(pid: number, options: MapsOptions, out: Output): Promise<number> {
   const { group, cheap = false } = options;
-  const space = selected(addressSpace(pid, { by: groupings[group], cheap }), options);
+  const whole = await addressSpaceAsync(pid, { by: groupings[group], cheap });
+  const space = selected(whole, options);
   out.text(out.paint('bold', nameOf(pid)));
-  show(space, options, out);
+  const pictures = options.pages ? await import('../pagemap.ts') : null;
+  show(space, options, pictures, out);
   showFlags(space, out);
-  if (out.mode === 'json') out.document(document(space, options));
+  if (out.mode === 'json') out.document(document(space, options, pictures));
   for (const { why, hint } of options.cheap ? [] : space.unknown) {
     out.warn(why);
     if (hint) out.hint(hint);
@@ -338,6 +354,7 @@ async function lookAtChild(
   options: MapsOptions,
   out: Output,
 ): Promise<number> {
+  const { startChild } = await import('../child.ts');
   const child = await startChild(command);
   try {
     await Promise.race([child.ended, pause(options.after)]);
@@ -348,7 +365,7 @@ async function lookAtChild(
       );
     }
     return options.diff === undefined
-      ? look(child.pid, options, out)
+      ? await look(child.pid, options, out)
       : await lookTwice(child.pid, options, out);
   } finally {
     child.kill('SIGTERM');
@@ -357,7 +374,7 @@ async function lookAtChild(
   }
 }
 
-function run({ args, options, child, out }: Invocation<MapsOptions>): number | Promise<number> {
+async function run({ args, options, child, out }: Invocation<MapsOptions>): Promise<number> {
   if (child !== null) {
     if (args.length > 0) throw usage('a process and a command do not go together');
     return lookAtChild(child, options, out);
