@@ -5,7 +5,8 @@
  * Needs `rg` and `wc`, whole processes whose start (2 to 4 ms) is theirs; ours are calls. `fresh` is
  * a new mapping, whose pages the kernel hands out while they are scanned, and its close; `mapped`
  * one that was scanned before. `cold`: nothing of the file is in memory. All counts are compared.
- * The last line of the first row is what memory itself takes, without any work.
+ * The last line of the first row is what memory itself takes, without any work. ripgrep maps a file
+ * that is named to it; `--no-mmap` is how it reads those that it finds in folders.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, createReadStream, existsSync, openSync, statSync, writeSync } from 'node:fs';
@@ -135,6 +136,9 @@ class Literals {
     const kept = this.#kept;
     await new Race(`find '${absent}' in 1 GiB, warm`)
       .add('rg -F -q', () => tool('rg', '-j1', '-F', '-q', absent, this.#path))
+      .add('rg -F -q --no-mmap', () =>
+        tool('rg', '-j1', '-F', '-q', '--no-mmap', absent, this.#path),
+      )
       .add(
         'find, fresh',
         this.#fresh(async (m) => found(await find(m, absent))),
