@@ -104,6 +104,21 @@ function tellFailure(out: Output, error: unknown, command: string, exitCode: num
   out.document({ command, error: described, exitCode }, 'error');
 }
 
+/** A command line that cannot be, for a program that asked for documents. */
+function documentComplaint(command: string, own: readonly string[], error: CommanderError): void {
+  const end = own.indexOf('--');
+  const options = end < 0 ? own : own.slice(0, end);
+  const [json, ndjson] = [options.includes('--json'), options.includes('--ndjson')];
+  if (options.includes('--plain')) return;
+  const described = {
+    code: null,
+    message: error.message.replace(/^error: /, ''),
+    hint: `memmap ${command} --help`,
+  };
+  const body = { command, error: described, exitCode: Exit.trouble };
+  outputOf(command, { json, ndjson }).document(body, 'error');
+}
+
 /** Writes commander's complaints as ours. */
 function complainAs(command: Command, name: string): void {
   command.exitOverride().configureOutput({
@@ -139,7 +154,9 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     await program.parseAsync(filled.length > 0 ? filled : ['--help'], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? Exit.ok : Exit.trouble;
+    if (error.exitCode === 0) return Exit.ok;
+    if (called) documentComplaint(called.name, own, error);
+    return Exit.trouble;
   }
   return request.run ? request.run() : Exit.ok;
 }

@@ -604,6 +604,11 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
    */
   watchWrites(): void {
     this.#enter('watch the stores to');
+    if (this.access === 'read') {
+      throw unsupported('watch stores', "a mapping of access 'read' takes none", {
+        hint: "map it with access 'write' or 'copy'",
+      });
+    }
     try {
       native.watchWrites(this);
     } catch (error) {

@@ -131,8 +131,13 @@ const frameHint = 'run as root: CAP_SYS_ADMIN shows frames';
 function readEntry(pid: number | 'self', address: bigint, gaps: Unknown[]): PageEntry | null {
   const read = readWord(`/proc/${pid}/pagemap`, address / BigInt(native.pageBytes));
   if ('code' in read) {
-    const hint = 'run as the user of the process, or with CAP_SYS_PTRACE';
-    gaps.push(unknown('entry', `the page table may not be read (${read.code})`, hint));
+    // The kernel's answer for a process without memory of its own, on whatever it has been asked.
+    const isEmpty = read.code === 'ESRCH';
+    const why = isEmpty
+      ? 'there is no page table: it is a thread of the kernel, or has ended (ESRCH)'
+      : `the page table may not be read (${read.code})`;
+    const hint = isEmpty ? null : 'run as the user of the process, or with CAP_SYS_PTRACE';
+    gaps.push(unknown('entry', why, hint));
     return null;
   }
   if (read.value === undefined) {

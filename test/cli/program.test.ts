@@ -75,6 +75,20 @@ test('trouble is a document, too, where JSON is asked for', async () => {
   assert.deepEqual([document.command, document.error.code], ['count', 'ENOENT']);
 });
 
+test('so is a command line that cannot be', async () => {
+  for (const args of [
+    ['cache', '--json', '--nope', 'x'],
+    ['watch', '--ndjson', '--nope', '1'],
+    ['maps', '--group', 'colour', '--json', '1'],
+  ]) {
+    const { code, stdout, stderr } = await memmap(args);
+    assert.equal(code, 2, stderr);
+    const document = checkDocument<{ command: string; error: { message: string } }>(stdout);
+    assert.equal(document.command, args[0]);
+    assert.ok(stderr.includes(document.error.message), stderr);
+  }
+});
+
 test('-- ends the options, so that a file may be called --json', async () => {
   const { code, stderr } = await memmap(['cache', '--', '--json']);
   assert.equal(code, 2);

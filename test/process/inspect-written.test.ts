@@ -84,6 +84,15 @@ describe('private copies', () => {
   });
 });
 
+test('a mapping that nobody can store to is refused before the kernel is asked', () => {
+  using mapping = map(temporaryFile(pageSize));
+  assert.throws(() => mapping.watchWrites(), {
+    code: 'ERR_MEMMAP_UNSUPPORTED',
+    message: "Cannot watch stores: a mapping of access 'read' takes none",
+    hint: "map it with access 'write' or 'copy'",
+  });
+});
+
 describe('watched stores', watching, () => {
   const kinds: [string, () => Mapping][] = [
     ['anonymous memory', () => anonymous(64 * pageSize)],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
 import {
@@ -153,6 +153,15 @@ describe('maps, smaps and what else there is of the own process', () => {
     assert.throws(() => diagnose('/x', { lock: 1.5 }), /needs.lock/);
     assert.throws(() => evict('/x', { from: 1 as never }), /options.from/);
     assert.throws(() => evict('/x', { from: [0] }), /options.from/);
+  });
+
+  test('a thread of the kernel has no page table, which is no matter of rights', (t) => {
+    const thread = 2; // kthreadd, outside of pid namespaces
+    const isThread = existsSync('/proc/2') && readStat(thread).name === 'kthreadd';
+    if (!isThread) return t.skip('process 2 is no thread of the kernel');
+    const [gap] = translate(thread, 4096n).unknown;
+    assert.match(gap?.why ?? '', /thread of the kernel/);
+    assert.equal(gap?.hint, null);
   });
 
   test('a process that is not there is ESRCH', () => {
