@@ -95,7 +95,12 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
       errno = EINVAL;
       return MAP_FAILED;
     }
-    return system_mmap(address, length, protection, flags, fd, offset);
+    void *result = system_mmap(address, length, protection, flags, fd, offset);
+    if (result == MAP_FAILED || result == address) return result;
+    /* qemu-user 7 takes MAP_FIXED_NOREPLACE for a wish; no kernel would answer so. */
+    syscall(SYS_munmap, result, length);
+    errno = EEXIST;
+    return MAP_FAILED;
   }
   if (address) {
     void *wish = (void *)round_up((uintptr_t)address);

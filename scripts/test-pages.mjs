@@ -103,7 +103,7 @@ function obtain(what, command, args) {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     stdio: ['ignore', 2, 'pipe'],
     encoding: 'utf8',
-    timeout: 600_000,
+    timeout: 180_000,
   });
   if (!error && status === 0) return;
   const lines = (stderr ?? '').split('\n').filter((line) => /\b(E:|ERR!|error)/.test(line));

@@ -133,7 +133,7 @@ test('findAll is lazy, batches dense results and ends when it is left', async ()
 
 test('a fault that a check elsewhere has taken still spoils the answer', async () => {
   using mapping = anonymous(8 * 2 ** 20);
-  mapping.protect('none', { offset: 4 * 2 ** 20, length: 4096 });
+  mapping.protect('none', { offset: 4 * 2 ** 20, length: pageSize });
   await assert.rejects(count(mapping, 'a'), { code: 'ERR_MEMMAP_NO_ACCESS' });
   assert.throws(() => findSync(mapping, 'a'), { code: 'ERR_MEMMAP_NO_ACCESS' });
   mapping.check();
