@@ -155,6 +155,10 @@ function tellAtExit(): void {
   if (undelivered.length > 0 && !process.exitCode) process.exitCode = 1;
 }
 
+/** Marks the listeners of all copies of this library that a process has loaded. */
+const watcher = Symbol.for('memmap.exit');
+Object.assign(tellAtExit, { [watcher]: true });
+
 function lookLast(): void {
   process.off('exit', tellAtExit);
   process.on('exit', tellAtExit);
@@ -162,9 +166,10 @@ function lookLast(): void {
 
 function watchExit(): void {
   process.on('exit', tellAtExit);
-  // Listeners that come later may fault as well: look again after them.
+  // Listeners that come later may fault as well: look again after them, but not after those of
+  // another copy, which would do the same for ever.
   process.on('newListener', (event, listener) => {
-    if (event === 'exit' && listener !== tellAtExit) process.nextTick(lookLast);
+    if (event === 'exit' && !(watcher in listener)) process.nextTick(lookLast);
   });
 }
 
