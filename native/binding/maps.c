@@ -36,7 +36,7 @@ static napi_value give_texts(napi_env env, const memmap_maps *maps, const uint32
 
 /* NULL and an exception when memory is missing. */
 static napi_value give_maps(napi_env env, const memmap_maps *maps) {
-  napi_value parts[4], answer;
+  napi_value parts[4] = {0}, answer = NULL;
   size_t row = maps->field_count * sizeof(*maps->values);
   if (!copy_buffer(env, maps->entries, maps->count * sizeof(*maps->entries), &parts[0]) ||
       !copy_buffer(env, maps->values, maps->count * row, &parts[1])) {
@@ -124,10 +124,14 @@ napi_value binding_read_maps_later(napi_env env, napi_callback_info info) {
   struct reading *reading = calloc(1, sizeof(*reading));
   if (!reading) return throw_failure(env, memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM));
   take_path(&call, reading->path);
-  napi_value promise, name;
+  napi_value promise = NULL, name = NULL;
   napi_create_string_utf8(env, "memmap.readMaps", NAPI_AUTO_LENGTH, &name);
-  napi_create_promise(env, &reading->deferred, &promise);
-  napi_create_async_work(env, NULL, name, read_on_thread, settle, reading, &reading->work);
-  napi_queue_async_work(env, reading->work);
-  return promise;
+  /* Nothing of this succeeds on a thread that is being ended. */
+  bool is_ready = napi_create_promise(env, &reading->deferred, &promise) == napi_ok &&
+                  napi_create_async_work(env, NULL, name, read_on_thread, settle, reading,
+                                         &reading->work) == napi_ok;
+  if (is_ready && napi_queue_async_work(env, reading->work) == napi_ok) return promise;
+  if (reading->work) napi_delete_async_work(env, reading->work);
+  free(reading);
+  return NULL;
 }

@@ -83,6 +83,12 @@ const doings: Record<string, string> = {
     mapping.on('fault', () => {});
     ready();
     for (let i = 0; ; i = (i + 4097) % size) mapping.bytes[i] = 1;`,
+  'while others read what it maps': `
+    import('memmap/inspect').then(({ addressSpaceAsync }) => {
+      ready();
+      const again = () => addressSpaceAsync().then(again, again);
+      for (let i = 0; i < 20; i++) again();
+    });`,
   'at once': 'ready();',
 };
 
