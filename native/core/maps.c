@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "memmap.h"
 #include "platform/platform.h"
@@ -23,6 +24,7 @@ struct slice { const char *at, *end; };
 struct reader {
   memmap_maps maps;
   uint32_t *slots; /* of the table of texts: number + 1, or 0 */
+  uint64_t seed;
   size_t slot_count, text_capacity, entry_capacity, byte_capacity;
   size_t field_capacity;               /* of a row of values, while there are more to come */
   size_t line;                         /* below the header */
@@ -33,13 +35,15 @@ struct reader {
 
 /* -- texts ------------------------------------------------------------------------------------- */
 
-/* FNV-1a, by its authors' constants for 64 bits (http://www.isthe.com/chongo/tech/comp/fnv). */
-static uint64_t hash_of(struct slice text) {
-  uint64_t hash = 0xcbf29ce484222325u;
+/* FNV-1a, by its authors' constants for 64 bits (http://www.isthe.com/chongo/tech/comp/fnv), from a
+ * start that others cannot know: names are chosen by the process that is looked at. */
+static uint64_t hash_of(const struct reader *reader, struct slice text) {
+  uint64_t hash = 0xcbf29ce484222325u ^ reader->seed;
   for (const char *at = text.at; at < text.end; at++) {
     hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+    hash ^= hash >> 29; /* so that a start makes other collisions */
   }
-  return hash;
+  return hash ^ hash >> 32;
 }
 
 static struct slice text_at(const memmap_maps *maps, size_t number) {
@@ -53,7 +57,7 @@ static bool is_same(struct slice a, struct slice b) {
 }
 
 static size_t slot_of(const struct reader *reader, struct slice text) {
-  size_t slot = hash_of(text) & (reader->slot_count - 1);
+  size_t slot = hash_of(reader, text) & (reader->slot_count - 1);
   while (reader->slots[slot] &&
          !is_same(text, text_at(&reader->maps, reader->slots[slot] - 1))) {
     slot = (slot + 1) & (reader->slot_count - 1);
@@ -188,8 +192,8 @@ static bool grow_entries(struct reader *reader) {
   if (!entries) return false;
   maps->entries = entries;
   size_t row = reader->field_capacity * sizeof(*maps->values);
-  double *values = realloc(maps->values, capacity * row);
-  if (!values) return false;
+  double *values = row ? realloc(maps->values, capacity * row) : NULL;
+  if (row && !values) return false;
   maps->values = values;
   reader->entry_capacity = capacity;
   return true;
@@ -204,20 +208,20 @@ static bool add_entry(struct reader *reader, struct slice line) {
   if (!grow_entries(reader)) reader->is_out_of_memory = true;
   if (reader->is_out_of_memory) return false;
   memmap_maps *maps = &reader->maps;
-  double *row = maps->values + maps->count * reader->field_capacity;
-  for (size_t i = 0; i < reader->field_capacity; i++) row[i] = NAN;
+  size_t first = maps->count * reader->field_capacity;
+  for (size_t i = 0; i < reader->field_capacity; i++) maps->values[first + i] = NAN;
   maps->entries[maps->count++] = entry;
   return true;
 }
 
-/* Gives each row room for twice as many fields. */
+/* Gives each row room for twice as many fields; those of maps have none. */
 static bool widen(struct reader *reader) {
   memmap_maps *maps = &reader->maps;
-  size_t narrow = reader->field_capacity, wide = 2 * narrow;
+  size_t narrow = reader->field_capacity, wide = narrow ? 2 * narrow : 32;
   double *values = malloc(reader->entry_capacity * wide * sizeof(*values));
   if (!values) return false;
   for (size_t i = 0; i < maps->count; i++) {
-    memcpy(values + i * wide, maps->values + i * narrow, narrow * sizeof(*values));
+    if (narrow) memcpy(values + i * wide, maps->values + i * narrow, narrow * sizeof(*values));
     for (size_t j = narrow; j < wide; j++) values[i * wide + j] = NAN;
   }
   free(maps->values);
@@ -295,7 +299,10 @@ static void add_text(struct reader *reader, struct slice text) {
 }
 
 static void start(struct reader *reader) {
-  *reader = (struct reader){.field_capacity = 32};
+  *reader = (struct reader){0};
+  if (getrandom(&reader->seed, sizeof(reader->seed), GRND_NONBLOCK) < 0) {
+    reader->seed = (uintptr_t)reader;
+  }
   for (size_t i = 0; i < MEMMAP_MAPS_FIELDS; i++) reader->expected[i] = -1;
 }
 
@@ -310,7 +317,7 @@ static int finish(struct reader *reader, int result, memmap_maps *given) {
     memmap_free_maps(maps);
     return result;
   }
-  for (size_t i = 1; i < maps->count; i++) {
+  for (size_t i = 1; maps->field_count && i < maps->count; i++) {
     memmove(maps->values + i * maps->field_count, maps->values + i * reader->field_capacity,
             maps->field_count * sizeof(*maps->values));
   }

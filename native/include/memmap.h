@@ -239,7 +239,8 @@ struct memmap_work {
   void (*run)(memmap_work *work);      /* NULL: what `kind` says */
   void *context;                       /* of `run` */
   void (*progress)(memmap_work *work); /* on the worker's thread; may be NULL */
-  void (*done)(memmap_work *work);     /* on the worker's thread, last; owns `work` again */
+  void (*done)(memmap_work *work);     /* last, on the worker's thread or in memmap_cancel; owns
+                                          `work` again */
   /* the engine's */
   _Atomic(uint64_t) done_bytes;
   _Atomic(bool) cancelled;
@@ -249,6 +250,9 @@ struct memmap_work {
 /* Runs `work` on a thread of the engine's own, in pieces between which it looks at `cancelled`
  * (post: the errno of result is ECANCELED). The region gains a user until `done` was called. */
 int memmap_start(memmap_work *work);
+/* Asks for the end of work that has been started and is not done. What no thread has begun is done
+ * at once, here: `done` is called on this thread. */
+void memmap_cancel(memmap_work *work);
 
 /* -- scans -------------------------------------------------------------------------------------- */
 
@@ -343,8 +347,8 @@ typedef struct {
   struct memmap_maps_text *texts;      /* in bytes */
   char *bytes;
 } memmap_maps;
-/* Lines that are no mapping are passed over. What is in `maps` afterwards is to be freed, unless it
- * is a failure. */
+/* Lines that are no mapping are passed over. The caller frees what is in `maps` afterwards; a failure
+ * leaves it alone. */
 int memmap_parse_maps(const char *text, size_t length, memmap_maps *maps);
 /* The same for a file of /proc, while it is read. */
 int memmap_read_maps(const char *path, memmap_maps *maps);
