@@ -3,18 +3,23 @@
  * The `memmap` command.
  */
 import { beginAhead } from './ahead.ts';
+import { Exit, exitCodeOf } from './exit.ts';
 
 const args = process.argv.slice(2);
-beginAhead(args);
-const [{ Exit }, { runProgram, tellCrash }, { endWithReader }] = await Promise.all([
-  import('./exit.ts'),
-  import('./program.ts'),
-  import('./screen.ts'),
-]);
-endWithReader();
+await beginAhead(args);
 try {
-  process.exitCode = await runProgram(args);
+  const [{ runProgram, tellCrash }, { endWithReader }] = await Promise.all([
+    import('./program.ts'),
+    import('./screen.ts'),
+  ]);
+  endWithReader();
+  process.exitCode = await runProgram(args).catch((error) => {
+    tellCrash(error);
+    return Exit.trouble;
+  });
 } catch (error) {
-  tellCrash(error);
-  process.exitCode = Exit.trouble;
+  // A part of the command could not be loaded.
+  const { message, hint } = error as { message?: string; hint?: string };
+  process.stderr.write(`memmap: ${message ?? error}\n${hint ? `hint: ${hint}\n` : ''}`);
+  process.exitCode = exitCodeOf((error as { code?: string }).code ?? '');
 }
