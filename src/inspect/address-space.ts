@@ -14,7 +14,6 @@ import {
   type Sum,
   unknownAccount,
 } from './accounting.ts';
-import { takeReading } from './ahead.ts';
 import { readStatus } from './maps.ts';
 import type { AddressRange } from './pages.ts';
 import { type MapKind, MapTable } from './parse/maps.ts';
@@ -23,7 +22,7 @@ import {
   checkProcess,
   type ProcessId,
   readMappings,
-  refusedProcess,
+  readSmapsLater,
   tryReadNumber,
 } from './proc.ts';
 
@@ -99,8 +98,8 @@ function addTo(total: Sum, entry: AccountedMapping): void {
   else addMapping(total, entry);
 }
 
-/** Without making entries, of which nothing may be asked. */
-function mappingsOf(table: MapTable | SmapsTable): Mappings {
+/** By kind no entries are made; others need them for their names. */
+function mappingsOf(table: MapTable): Mappings {
   return {
     count: table.count,
     name: (index, by) => (by === 'kind' ? table.kind(index) : nameOf(table.entry(index), by)),
@@ -228,13 +227,13 @@ export async function addressSpaceAsync(
   const { by, cheap } = checkRequest(pid, options);
   if (cheap) return cheapSpace(pid, by);
   try {
-    return spaceOf(pid, by, new SmapsTable(await takeReading(pid)));
+    return spaceOf(pid, by, new SmapsTable(await readSmapsLater(pid)));
   } catch (error) {
-    return withoutQuantities(pid, by, refusedProcess(error, pid, 'smaps'));
+    return withoutQuantities(pid, by, error);
   }
 }
 
-function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, gaps: Unknown[] = []) {
+function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, unknowns: Unknown[] = []) {
   const groups = groupBy(mappingsOf(table), by);
   const holes = once(() => gapsBetween(table.ranges()));
   return {
@@ -247,16 +246,16 @@ function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, gaps: Unknown[] 
     get gaps() {
       return holes();
     },
-    unknown: gaps,
+    unknown: unknowns,
   };
 }
 
 function cheapSpace(
   pid: ProcessId,
   by: Grouping,
-  gap = unknown('memory', 'only the address space was asked for', 'leave out cheap'),
+  why = unknown('memory', 'only the address space was asked for', 'leave out cheap'),
 ): AddressSpace {
-  return spaceOf(pid, by, new MapTable(readMappings(pid, 'maps')), [gap]);
+  return spaceOf(pid, by, new MapTable(readMappings(pid, 'maps')), [why]);
 }
 
 function withoutQuantities(pid: ProcessId, by: Grouping, error: unknown): AddressSpace {

@@ -82,21 +82,16 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
     const look = () => ({ ...residency(opened.fd, { range }), path: opened.path });
     const before = look();
     const ask = () => {
-      try {
-        if (sync) fdatasyncSync(opened.fd);
-        if (from.length > 0) pageOutFrom(from, opened.fd, before);
-        native.dropCache(opened.fd, before.offset, before.length);
-      } catch (error) {
-        throw failed(error, `evict ${opened.path}`);
-      }
+      if (from.length > 0) pageOutFrom(from, opened.fd, before);
+      native.dropCache(opened.fd, before.offset, before.length);
     };
-    ask();
-    let after = look();
-    // The kernel passes over mapped pages that wait in the batch of a processor, and tells nobody.
-    for (let again = 0; again < 2 && from.length > 0 && after.cached !== 0; again++) {
+    try {
+      if (sync) fdatasyncSync(opened.fd);
       ask();
-      after = look();
+    } catch (error) {
+      throw failed(error, `evict ${opened.path}`);
     }
+    const after = from.length > 0 ? askAgain(look, ask) : look();
     const isKnown = before.cached !== null && after.cached !== null;
     const complete = isKnown ? after.cached === 0 : null;
     const kept = complete === true ? null : holders(opened.fd);
@@ -109,6 +104,25 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
       unknown: [...after.unknown, ...(kept?.unknown ?? [])],
     };
   });
+}
+
+/**
+ * The kernel passes over mapped pages that wait in the batch of a processor, and tells nobody: asks
+ * twice more, as long as pages leave.
+ */
+function askAgain(look: () => FileResidency, ask: () => void): FileResidency {
+  let after = look();
+  for (let again = 0; again < 2 && after.cached; again++) {
+    const { cached } = after;
+    try {
+      ask();
+    } catch {
+      break; // a process has ended meanwhile; what the first request did stands
+    }
+    after = look();
+    if ((after.cached ?? 0) >= cached) break;
+  }
+  return after;
 }
 
 /** Addresses of the range in the mappings of those processes. */

@@ -7,6 +7,7 @@ import { type NativeMaps, native } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import { integer } from '../core/validate.ts';
+import { takeReading } from './ahead.ts';
 
 /** A process: its number, or the one that asks. */
 export type ProcessId = number | 'self';
@@ -94,6 +95,15 @@ export function readMappings(pid: ProcessId, file: 'maps' | 'smaps'): NativeMaps
     return native.readMaps(`/proc/${pid}/${file}`);
   } catch (error) {
     throw refusedProcess(error, pid, file);
+  }
+}
+
+/** The same of what each mapping has in memory, on another thread. */
+export async function readSmapsLater(pid: ProcessId): Promise<NativeMaps> {
+  try {
+    return await takeReading(pid);
+  } catch (error) {
+    throw refusedProcess(error, pid, 'smaps');
   }
 }
 
