@@ -176,6 +176,6 @@ napi_value binding_cancel(napi_env env, napi_callback_info info) {
   void *ticket = NULL;
   napi_get_value_external(env, call.arguments[0], &ticket);
   struct task *task = ticket ? ((struct ticket *)ticket)->task : NULL;
-  if (task) atomic_store(&task->work.cancelled, true);
+  if (task) memmap_cancel(&task->work);
   return NULL;
 }

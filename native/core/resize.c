@@ -314,7 +314,7 @@ int memmap_resize(memmap_region *region, uint64_t length, memmap_region **former
   if (result) return result;
   /* Work that reads the memory itself must not read what is left in its old place. */
   platform_lock_take(&region->lock);
-  bool is_pinned = region->readers > 0;
+  bool is_pinned = region->readers > 0 && (!region->has_capacity || length < region->length_bytes);
   platform_lock_drop(&region->lock);
   if (is_pinned) return memmap_failure(MEMMAP_CALL_MREMAP, EBUSY);
   result = grow_object(&resizing);

@@ -390,6 +390,11 @@ static int check(const memmap_scan *scan) {
 
 static void run_checked(memmap_scan *scan) {
   memmap_region *region = scan->work->region;
+  /* What was put under a fault before is not the object's; if it cannot be served now, it faults
+   * again. */
+  platform_lock_take(&region->lock);
+  region_put_back(region);
+  platform_lock_drop(&region->lock);
   struct job job = {
     .scan = scan,
     .bytes = (const char *)(region->start + region->delta),

@@ -124,6 +124,10 @@ DEFINE_FIND(avx2, sz_find_haswell, sz_rfind_haswell, 32, 1)
 DEFINE_FIND(neon, sz_find_neon, sz_rfind_neon, 16, 1)
 #endif
 
+/* Above this the kernels, which compare whole patterns wherever a few bytes agree, could take as
+ * long as text and pattern multiplied. */
+enum { LONG_PATTERN_BYTES = 1024 };
+
 /* -- choosing ---------------------------------------------------------------------------------- */
 
 typedef const char *find_function(const char *text, size_t text_bytes, const char *pattern,
@@ -178,6 +182,9 @@ static const struct kernels *kernels(void) {
 
 const char *search_first(const char *text, size_t text_bytes, const char *pattern,
                          size_t pattern_bytes) {
+  if (pattern_bytes > LONG_PATTERN_BYTES) {
+    return first_baseline(text, text_bytes, pattern, pattern_bytes);
+  }
   return kernels()->first(text, text_bytes, pattern, pattern_bytes);
 }
 

@@ -1,10 +1,11 @@
 /*
- * work.c - flush, prefetch and evict on threads of our own.
+ * work.c - flush, prefetch and evict on threads of our own, and scans on others.
  *
  * libuv's pool has four threads, and file work that waits for a disk would keep them from every
- * fs call of the program. So this pool is separate: threads start when there is more work than
- * idle threads, and end after a while without any. Work goes in pieces, between which it can be
- * cancelled and its progress seen.
+ * fs call of the program. So these pools are separate; and scans, which take as long as their text
+ * is, do not keep a flush waiting. Threads start when there is more work than idle threads, and end
+ * after a while without any. Work goes in pieces, between which it can be cancelled and its
+ * progress seen.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,10 +19,17 @@ enum { THREADS_MAX = 4, IDLE_SECONDS = 5 };
  * answered in the time a disk needs for it. */
 #define PIECE_BYTES ((uint64_t)16 << 20)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
-static memmap_work *queue, *queue_end;
-static unsigned threads, idle;
+static struct pool {
+  pthread_mutex_t lock;
+  pthread_cond_t arrived;
+  memmap_work *queue, *queue_end;
+  unsigned threads, idle;
+} pools[] = {
+  {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER},
+  {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER},
+};
+
+static struct pool *pool_of(const memmap_work *work) { return &pools[work->run != NULL]; }
 
 typedef int (*piece_function)(memmap_work *work, uint64_t offset, uint64_t length);
 
@@ -140,19 +148,19 @@ static void run(memmap_work *work) {
   }
 }
 
-static memmap_work *await_work(void) {
+static memmap_work *await_work(struct pool *pool) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += IDLE_SECONDS;
-  pthread_mutex_lock(&lock);
-  idle++;
-  while (!queue && pthread_cond_timedwait(&arrived, &lock, &until) == 0) continue;
-  idle--;
-  memmap_work *work = queue;
-  if (work) queue = work->next;
-  if (!queue) queue_end = NULL;
-  if (!work) threads--;
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_lock(&pool->lock);
+  pool->idle++;
+  while (!pool->queue && pthread_cond_timedwait(&pool->arrived, &pool->lock, &until) == 0) continue;
+  pool->idle--;
+  memmap_work *work = pool->queue;
+  if (work) pool->queue = work->next;
+  if (!pool->queue) pool->queue_end = NULL;
+  if (!work) pool->threads--;
+  pthread_mutex_unlock(&pool->lock);
   return work;
 }
 
@@ -169,9 +177,15 @@ static void leave_region(memmap_region *region, bool is_reader) {
   }
 }
 
-static void *work_on(void *unused) {
-  (void)unused;
-  for (memmap_work *work; (work = await_work());) {
+static void finish(memmap_work *work) {
+  memmap_region *region = work->region;
+  leave_region(region, work->run != NULL);
+  work->done(work);
+  memmap_release_user(region, 0, 0);
+}
+
+static void *work_on(void *pool) {
+  for (memmap_work *work; (work = await_work(pool));) {
     if (atomic_load(&work->cancelled)) {
       work->result = memmap_failure(MEMMAP_CALL_NONE, ECANCELED);
     } else if (work->run) {
@@ -179,15 +193,13 @@ static void *work_on(void *unused) {
     } else {
       run(work);
     }
-    memmap_region *region = work->region;
-    leave_region(region, work->run != NULL);
-    work->done(work);
-    memmap_release_user(region, 0, 0);
+    finish(work);
   }
   return NULL;
 }
 
 int memmap_start(memmap_work *work) {
+  struct pool *pool = pool_of(work);
   int result = 0;
   work->next = NULL;
   memmap_retain_user(work->region);
@@ -195,24 +207,46 @@ int memmap_start(memmap_work *work) {
   work->region->works++;
   work->region->readers += work->run != NULL;
   platform_lock_drop(&work->region->lock);
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&pool->lock);
   unsigned waiting = 1;
-  for (const memmap_work *each = queue; each; each = each->next) waiting++;
-  if (idle < waiting && threads < THREADS_MAX) {
-    result = platform_thread_start(work_on, NULL);
-    if (result == 0) threads++;
-    else if (threads > 0) result = 0; /* those there are will do */
+  for (const memmap_work *each = pool->queue; each; each = each->next) waiting++;
+  if (pool->idle < waiting && pool->threads < THREADS_MAX) {
+    result = platform_thread_start(work_on, pool);
+    if (result == 0) pool->threads++;
+    else if (pool->threads > 0) result = 0; /* those there are will do */
   }
   if (result == 0) {
-    if (queue_end) queue_end->next = work;
-    else queue = work;
-    queue_end = work;
-    pthread_cond_signal(&arrived);
+    if (pool->queue_end) pool->queue_end->next = work;
+    else pool->queue = work;
+    pool->queue_end = work;
+    pthread_cond_signal(&pool->arrived);
   }
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&pool->lock);
   if (result) {
     leave_region(work->region, work->run != NULL);
     memmap_release_user(work->region, 0, 0);
   }
   return result;
+}
+
+/* False: a thread has it. */
+static bool take_from_queue(memmap_work *work) {
+  struct pool *pool = pool_of(work);
+  pthread_mutex_lock(&pool->lock);
+  memmap_work *before = NULL, *each = pool->queue;
+  while (each && each != work) before = each, each = each->next;
+  if (each) {
+    if (before) before->next = work->next;
+    else pool->queue = work->next;
+    if (pool->queue_end == work) pool->queue_end = before;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return each != NULL;
+}
+
+void memmap_cancel(memmap_work *work) {
+  atomic_store(&work->cancelled, true);
+  if (!take_from_queue(work)) return;
+  work->result = memmap_failure(MEMMAP_CALL_NONE, ECANCELED);
+  finish(work);
 }

@@ -52,8 +52,11 @@ export function oneOf<T extends string>(
 }
 
 export function abortSignal(name: string, value: unknown): asserts value is AbortSignal {
-  const { throwIfAborted, addEventListener } = Object(value) as Partial<AbortSignal>;
-  if (typeof throwIfAborted !== 'function' || typeof addEventListener !== 'function') {
+  const { throwIfAborted, addEventListener, removeEventListener } = Object(
+    value,
+  ) as Partial<AbortSignal>;
+  const methods = [throwIfAborted, addEventListener, removeEventListener];
+  if (methods.some((method) => typeof method !== 'function')) {
     throw invalidArgument(name, 'an instance of AbortSignal', value);
   }
 }

@@ -24,6 +24,39 @@ export function readWorkOptions(options: WorkOptions | undefined): WorkOptions {
   return { signal, onProgress };
 }
 
+/** What one signal ends; listened for together: more than ten listeners look like a leak to Node. */
+interface Together {
+  readonly cancels: Set<() => void>;
+  readonly listener: () => void;
+}
+
+const bySignal = new WeakMap<AbortSignal, Together>();
+
+function listenTo(signal: AbortSignal): Together {
+  const cancels = new Set<() => void>();
+  const listener = () => {
+    for (const cancel of [...cancels]) cancel();
+  };
+  signal.addEventListener('abort', listener);
+  return { cancels, listener };
+}
+
+/**
+ * Calls `cancel` when the signal aborts.
+ * @returns What forgets it again.
+ */
+export function onAbort(signal: AbortSignal, cancel: () => void): () => void {
+  const together = bySignal.get(signal) ?? listenTo(signal);
+  bySignal.set(signal, together);
+  together.cancels.add(cancel);
+  return () => {
+    together.cancels.delete(cancel);
+    if (together.cancels.size > 0 || bySignal.get(signal) !== together) return;
+    bySignal.delete(signal);
+    signal.removeEventListener('abort', together.listener);
+  };
+}
+
 /** What a function of the user's threw. */
 export interface Thrown {
   readonly error: unknown;
@@ -54,14 +87,14 @@ export function runWork(
     signal?.throwIfAborted();
     let task: Task;
     let thrown: Thrown | undefined;
-    const abort = () => native.cancel(task);
+    let forgetSignal: (() => void) | undefined;
     const answer = (error: NativeFailure | undefined, done: number, isDone: boolean) => {
       if (!isDone) {
         thrown ??= tellProgress(onProgress, { done, total: span.length });
         if (thrown) native.cancel(task);
         return;
       }
-      signal?.removeEventListener('abort', abort);
+      forgetSignal?.();
       if (thrown) reject(thrown.error);
       else if (!error) resolve();
       else if (signal?.aborted && getSystemErrorName(error.errno) === 'ECANCELED') {
@@ -71,6 +104,6 @@ export function runWork(
     const { offset, length } = span;
     const hasProgress = onProgress !== undefined;
     task = native.start(mapping, kind, offset, length, invalidate, hasProgress, answer);
-    signal?.addEventListener('abort', abort, { once: true });
+    forgetSignal = signal && onAbort(signal, () => native.cancel(task));
   });
 }

@@ -25,10 +25,9 @@ export interface Overlapping {
 export interface CountOptions extends ScanOptions, Overlapping {}
 export interface CountSyncOptions extends ScanSyncOptions, Overlapping {}
 
-function countRequest(pattern: Pattern, options: CountSyncOptions): Request {
+function countRequest(bytes: Uint8Array, options: CountSyncOptions): Request {
   const { overlapping = false } = options;
   boolean('options.overlapping', overlapping);
-  const bytes = readPattern('pattern', pattern);
   return { kind: Scan.count, pattern: bytes, overlapping, threads: readThreads(options) };
 }
 
@@ -44,8 +43,9 @@ export async function count(
   options: CountOptions = {},
 ): Promise<number> {
   checkMapping(mapping);
+  const bytes = readPattern('pattern', pattern);
   const span = readSpan('count', mapping, options);
-  const request = countRequest(pattern, options);
+  const request = countRequest(bytes, options);
   return (await scan(mapping, span, request, readWorkOptions(options))).value;
 }
 
@@ -56,8 +56,9 @@ export function countSync(
   options: CountSyncOptions = {},
 ): number {
   checkMapping(mapping);
+  const bytes = readPattern('pattern', pattern);
   const span = readSpan('count', mapping, options);
-  return scanSync(mapping, span, countRequest(pattern, options)).value;
+  return scanSync(mapping, span, countRequest(bytes, options)).value;
 }
 
 /**

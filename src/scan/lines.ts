@@ -7,7 +7,7 @@
 import { Scan } from '../binding/native.ts';
 import type { Span } from '../core/range.ts';
 import type { Mapping } from '../mapping/mapping.ts';
-import { checkMapping, readSpan, type ScanRange, scanSync } from './scan.ts';
+import { checkMapping, checkSound, readSpan, type ScanRange, scanSync } from './scan.ts';
 
 const batchBytes = 2 ** 20;
 const batchLines = 8192;
@@ -64,6 +64,7 @@ function* linesOf(mapping: Mapping, { offset, length }: Span): Generator<Buffer,
       const line = mapping.window(at, stop - at);
       yield stop === end ? line : withoutReturn(line);
       at = stop + 1;
+      checkRead(mapping, Math.min(at, end));
       continue;
     }
     const start = at;
@@ -75,5 +76,11 @@ function* linesOf(mapping: Mapping, { offset, length }: Span): Generator<Buffer,
       yield withoutReturn(window.subarray(at - start, stop - start));
       at = stop + 1;
     }
+    checkRead(mapping, at);
   }
+}
+
+/** Lines that were behind the end of a file that was cut are told; a mapping may end before them. */
+function checkRead(mapping: Mapping, at: number): void {
+  if (!mapping.closed) checkSound(mapping, at);
 }

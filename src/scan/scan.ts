@@ -18,7 +18,7 @@ import { integer, object } from '../core/validate.ts';
 import { cutFault, deliverLater, takeFaults, witnessFaults } from '../mapping/fault.ts';
 import { Mapping } from '../mapping/mapping.ts';
 import { refused } from '../mapping/refusal.ts';
-import { type Thrown, tellProgress, type WorkOptions } from '../mapping/work.ts';
+import { onAbort, type Thrown, tellProgress, type WorkOptions } from '../mapping/work.ts';
 
 /** Where a scan looks. */
 export interface ScanRange {
@@ -153,7 +153,7 @@ export function scan(
       seen ??= error;
       if (!isTaken) undelivered ??= error;
     });
-    const abort = () => native.cancel(task);
+    let forgetSignal: (() => void) | undefined;
     /** Rejects; a fault that the rejection does not tell goes to the event. */
     const fail = (error: unknown) => {
       if (undelivered && undelivered !== error) deliverLater(mapping, undelivered);
@@ -165,7 +165,7 @@ export function scan(
     };
     const settle = (error: NativeFailure | undefined, answer: Float64Array) => {
       leave();
-      signal?.removeEventListener('abort', abort);
+      forgetSignal?.();
       if (thrown) {
         fail(thrown.error);
         return;
@@ -175,7 +175,8 @@ export function scan(
         fail(isAbort ? signal.reason : refused(error, contextOf(mapping)));
         return;
       }
-      const fault = spoiling(mapping, answer, seen) ?? undelivered;
+      // Also what others took while it waited for a thread: it may have read what stood in for pages.
+      const fault = spoiling(mapping, answer, seen) ?? seen;
       if (fault) fail(fault);
       else resolve(readAnswer(answer));
     };
@@ -196,7 +197,7 @@ export function scan(
       fail(refusedScan(mapping, span, error as NativeFailure));
       return;
     }
-    signal?.addEventListener('abort', abort, { once: true });
+    forgetSignal = signal && onAbort(signal, () => native.cancel(task));
   });
 }
 
