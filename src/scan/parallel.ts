@@ -44,6 +44,9 @@ export interface MapParallelOptions extends WorkOptions {
 /** No slice is longer than this: every runtime has buffers of this size. */
 const longest = 2 ** 30;
 
+/** Each has a result, and messages to and from its worker. */
+const mostSlices = 2 ** 20;
+
 function readModule(module: unknown): string {
   if (module instanceof URL) return module.href;
   if (typeof module === 'string') {
@@ -56,7 +59,10 @@ function readModule(module: unknown): string {
 
 function readSliceLength(given: number | undefined, byteLength: number, workers: number): number {
   if (given !== undefined) {
-    integer('options.sliceLength', given, 1, longest);
+    if (byteLength / given > mostSlices) {
+      const least = Math.ceil(byteLength / mostSlices);
+      throw outOfRange('options.sliceLength', `>= ${least} for ${byteLength} bytes`, given);
+    }
     return given;
   }
   const share = Math.ceil(byteLength / (workers * 4));
@@ -141,7 +147,7 @@ export async function mapParallel<Result = unknown>(
     if (slices.length === 0) return [];
     let done = 0;
     const job = { url, argument, fd: mapping.fd, path: mapping.path, slices, signal };
-    const team = takeWorkers(Math.min(workers, slices.length));
+    const team = await takeWorkers(Math.min(workers, slices.length), signal);
     return (await team.run(job, (slice) => {
       done += slice.length;
       onProgress?.({ done, total: byteLength });

@@ -1,9 +1,11 @@
 /**
  * The worker threads of mapParallel, which are kept from one call to the next.
  *
- * A worker that waits for a call is not referenced, so that it does not keep the process alive. One
- * that failed, or was in a call that failed or was aborted, is ended: its code may be anywhere.
+ * A worker that waits for a call is not referenced, so that it does not keep the process alive; as
+ * many wait as run at once. One that failed, or was in a call that failed or was aborted, is ended:
+ * its code may be anywhere.
  */
+import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
 import { invalidArgument, MemmapError } from '../core/errors.ts';
 import { type FromWorker, putTogether, type ToWorker } from './worker-message.ts';
@@ -29,9 +31,15 @@ const entry = new URL('./parallel-worker.js', import.meta.url);
 interface Member {
   readonly worker: Worker;
   readonly port: MessagePort;
+  /** It was in a call before, whose code may end it still. */
+  isUsed: boolean;
 }
 
 const idle: Member[] = [];
+/** Workers of all calls together; more calls wait. As many as one call may have. */
+const most = 256;
+let living = 0;
+const waiting: (() => void)[] = [];
 
 /**
  * Workers inherit the options of the process, but for one that Node.js refuses with a file:
@@ -46,23 +54,73 @@ function startWorker(): Member {
   const { port1: port, port2 } = new MessageChannel();
   const options = { ...workerOptions(), workerData: port2, transferList: [port2] };
   const worker = new Worker(entry, options);
+  living++;
   worker.unref();
-  const member = { worker, port };
+  const member = { worker, port, isUsed: false };
   const forget = () => {
     port.close();
     const at = idle.indexOf(member);
     if (at >= 0) idle.splice(at, 1);
+    return at >= 0;
   };
-  worker.once('exit', forget);
-  worker.once('error', forget);
+  worker.once('exit', () => {
+    forget();
+    living--;
+    for (const wake of waiting.splice(0)) wake();
+  });
+  worker.once('error', (error) => {
+    // Of what the code of a call that is over left running; nobody else would hear of it.
+    if (forget()) process.emitWarning(`A worker of mapParallel() died later: ${messageOf(error)}`);
+  });
   return member;
 }
 
+/** As many as can be had; at least one. */
+function startWorkers(count: number): Member[] {
+  const members: Member[] = [];
+  try {
+    while (members.length < count) members.push(startWorker());
+  } catch (cause) {
+    if (members.length === 0) {
+      const message = `Cannot start a worker: ${messageOf(cause)}`;
+      const hint = 'raise the limits of threads and memory, or ask for fewer workers';
+      throw new MemmapError('ERR_MEMMAP_WORKER', message, { cause, hint });
+    }
+  }
+  return members;
+}
+
 /** Takes workers that wait, and starts those that are missing. */
-export function takeWorkers(count: number): Team {
+export async function takeWorkers(count: number, signal?: AbortSignal): Promise<Team> {
+  while (living - idle.length + count > most) {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+    });
+    signal?.throwIfAborted();
+  }
   const members = idle.splice(0, count);
-  while (members.length < count) members.push(startWorker());
+  // Others that wait for a call make room.
+  const surplus = living + count - members.length - most;
+  for (const { worker } of idle.splice(0, Math.max(0, surplus))) worker.terminate();
+  if (members.length === 0) return new Team(startWorkers(count));
+  try {
+    members.push(...startWorkers(count - members.length));
+  } catch {
+    // Those there are will do.
+  }
   return new Team(members);
+}
+
+/** Keeps workers for the next call, as many as run at once. */
+function giveBack(members: readonly Member[]): void {
+  for (const member of members) {
+    member.isUsed = true;
+    member.worker.unref();
+    if (idle.length < availableParallelism()) idle.push(member);
+    else member.worker.terminate();
+  }
+  for (const wake of waiting.splice(0)) wake();
 }
 
 function failure(slice: Slice, job: Job, state: string, cause: unknown): MemmapError {
@@ -86,8 +144,7 @@ class Team {
   async run(job: Job, onSlice: (slice: Slice) => void): Promise<unknown[]> {
     try {
       const results = await this.#share(job, onSlice);
-      for (const { worker } of this.#members) worker.unref();
-      idle.push(...this.#members);
+      giveBack(this.#members);
       return results;
     } catch (error) {
       await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
@@ -106,14 +163,16 @@ class Team {
       signal?.throwIfAborted();
       signal?.addEventListener('abort', abort, { once: true });
       endings.push(() => signal?.removeEventListener('abort', abort));
-      const serve = ({ worker, port }: Member) => {
+      const serve = (member: Member, first?: Slice) => {
+        const { worker, port } = member;
         let slice: Slice | undefined;
-        const give = () => {
-          slice = slices[next++];
+        const give = (again?: Slice) => {
+          slice = again ?? slices[next++];
           if (!slice) return;
           port.postMessage({ kind: 'slice', ...slice } satisfies ToWorker);
         };
         const take = (message: FromWorker) => {
+          member.isUsed = false;
           const given = slices[message.index] as Slice;
           if (message.kind === 'failure') {
             const { state, error, details } = message;
@@ -132,8 +191,28 @@ class Team {
         };
         const lost = (state: string, cause?: unknown) =>
           reject(failure(slice ?? (slices[0] as Slice), job, state, cause));
-        const died = (error: unknown) => lost(`its worker died: ${messageOf(error)}`, error);
-        const ended = (code: number) => lost(`its worker ended with exit code ${code}`);
+        /** What a call before has left ends a worker that has answered nothing in this one. */
+        const replace = (): boolean => {
+          const at = this.#members.indexOf(member);
+          if (!member.isUsed || at < 0) return false;
+          try {
+            this.#members[at] = startWorker();
+          } catch {
+            return false;
+          }
+          serve(this.#members[at], slice);
+          return true;
+        };
+        const died = (error: unknown) => {
+          const state = messageOf(error);
+          if (!replace()) lost(`its worker died: ${state}`, error);
+          else process.emitWarning(`A worker of mapParallel() died later: ${state}`);
+        };
+        const ended = (code: number) => {
+          if (this.#members.includes(member) && !replace()) {
+            lost(`its worker ended with exit code ${code}`);
+          }
+        };
         const torn = (error: unknown) =>
           lost(`the answer cannot be read: ${messageOf(error)}`, error);
         worker.on('error', died).on('exit', ended);
@@ -151,9 +230,9 @@ class Team {
           error.cause = cause;
           throw error;
         }
-        give();
+        give(first);
       };
-      for (const member of this.#members) serve(member);
+      for (const member of [...this.#members]) serve(member);
     });
     return shared.finally(() => {
       for (const end of endings) end();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { openSync, readFileSync } from 'node:fs';
+import { openSync, readFileSync, truncateSync } from 'node:fs';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { mapParallel } from 'memmap/scan';
@@ -173,4 +173,45 @@ test('what a module posts to its parent is no answer', async () => {
       answers.map((_, index) => index),
     );
   }
+});
+
+test('slices are not more than can be kept', async () => {
+  const path = temporaryFile('');
+  truncateSync(path, 2 ** 21 + 1);
+  await assert.rejects(mapParallel(path, sliceText, { sliceLength: 2 }), {
+    code: 'ERR_OUT_OF_RANGE',
+    message: /options\.sliceLength.* >= 3 for 2097153 bytes/,
+  });
+});
+
+test('many calls at once share the workers there may be, and few are left waiting', async () => {
+  const path = temporaryFile(text);
+  const calls = Array.from({ length: 40 }, () =>
+    mapParallel<Seen>(path, sliceText, { workers: 8, sliceLength: 20_000 }),
+  );
+  for (const slices of await Promise.all(calls)) {
+    assert.equal(slices.map((slice) => slice.text).join(''), text);
+  }
+});
+
+test('what a call has left behind does not fail the next one, and is told', async () => {
+  const { code, stdout, stderr } = await runModule(`
+    import { mapParallel } from 'memmap/scan';
+    const module = (text) => new URL('data:text/javascript;base64,' + btoa(text));
+    const path = ${JSON.stringify(temporaryFile(text))};
+    const late = module("export default () => { setTimeout(() => { throw new Error('late') }, 20); return 1; }");
+    const leaves = module('export default () => { setTimeout(() => process.exit(3), 20); return 1; }');
+    const good = module('export default (slice) => slice.length');
+    for (const before of [late, leaves]) {
+      for (const pause of [0, 150]) {
+        await mapParallel(path, before, { workers: 1 });
+        const end = Date.now() + 100;
+        while (Date.now() < end); // the worker dies, and nobody here can see it
+        if (pause) await new Promise((resolve) => setTimeout(resolve, pause));
+        console.log(await mapParallel(path, good, { workers: 1 }));
+      }
+    }`);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout.match(/\[ \d+ \]/g)?.length, 4, stdout);
+  assert.match(stderr, /A worker of mapParallel\(\) died later: late/);
 });
