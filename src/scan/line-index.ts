@@ -44,7 +44,7 @@ const mostBlocks = 2 ** 20;
 
 /** What changes when a file does, as far as the file system tells; undefined: there is no file. */
 function identify(mapping: Mapping): Record<string, string> | undefined {
-  if (mapping.path === null || mapping.fd < 0) return undefined;
+  if (mapping.fd < 0) return undefined;
   const answer = new BigInt64Array(4);
   native.identify(mapping, answer); // node:fs of Deno knows only descriptors that it has opened
   const [ino, size, mtimeNs, ctimeNs] = answer;
@@ -192,7 +192,8 @@ export class LineIndex {
         `it is of ${saved}, the mapping of ${byteLength} from ${mapping.offset}`,
       );
     }
-    const now = identify(mapping) ?? {};
+    const now = identify(mapping);
+    if (!now) throw unsupported('load a line index', 'the mapping is closed, or not of a file');
     for (const [name, value] of Object.entries(now)) {
       if (file?.[name] === value) continue;
       throw stale(mapping, `the file has changed (${name} was ${file?.[name]}, is ${value})`);
@@ -205,13 +206,13 @@ export class LineIndex {
   }
 
   /**
-   * Writes the index to a file, in place of what was there. Only for mappings of a file by its path.
+   * Writes the index to a file, in place of what was there. Only for mappings of a file.
    * @throws MemmapError (rejects) `ERR_MEMMAP_STALE_INDEX` when the file has changed since.
    */
   async save(path: string | URL): Promise<void> {
     const file = identify(this.#mapping);
     if (!file || !this.#file) {
-      throw unsupported('save a line index', 'the mapping is closed, or not of a file by its path');
+      throw unsupported('save a line index', 'the mapping is closed, or not of a file');
     }
     for (const [name, value] of Object.entries(file)) {
       if (this.#file[name] !== value) throw stale(this.#mapping, 'the file has changed meanwhile');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { appendFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous, map } from 'memmap';
 import { LineIndex, lines } from 'memmap/scan';
@@ -95,4 +95,18 @@ test('text that has changed under the index is seen where lines are missing', as
   assert.throws(() => index.line(0), { code: 'ERR_MEMMAP_STALE_INDEX' });
   mapping.close();
   assert.throws(() => index.line(0), { code: 'ERR_MEMMAP_CLOSED' });
+});
+
+test('a file that was mapped by a descriptor has an index as well, and it is compared', async () => {
+  const path = temporaryFile('aaaa\nbbbb\ncccc\n');
+  const saved = temporaryPath('index');
+  {
+    using mapping = map(openSync(path, 'r'));
+    await (await LineIndex.build(mapping)).save(saved);
+    assert.equal((await LineIndex.load(mapping, saved)).lineCount, 3);
+  }
+  using other = map(openSync(temporaryFile('xx\nyyyyyyy\nzzz\n'), 'r'));
+  await assert.rejects(LineIndex.load(other, saved), { code: 'ERR_MEMMAP_STALE_INDEX' });
+  using memory = anonymous(15);
+  await assert.rejects(LineIndex.load(memory, saved), { code: 'ERR_MEMMAP_UNSUPPORTED' });
 });
