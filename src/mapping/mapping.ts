@@ -9,6 +9,7 @@ import {
   Fact,
   type NativeFailure,
   native,
+  Refusal,
   Sync,
   Work,
   Written,
@@ -79,6 +80,17 @@ const cloneGuard = {
   },
 };
 
+/**
+ * An EventEmitter whose first property refuses to be cloned. Structured cloning takes properties in
+ * their order, and would fail at a listener without a word about what to do.
+ */
+const Uncloneable = function (this: EventEmitter & { clone: object }) {
+  this.clone = cloneGuard;
+  EventEmitter.call(this);
+} as unknown as new () => EventEmitter<{ fault: [FaultError] }>;
+Object.setPrototypeOf(Uncloneable, EventEmitter);
+Object.setPrototypeOf(Uncloneable.prototype, EventEmitter.prototype);
+
 /** Refuses a promise: what is guarded would have ended before the work has. */
 function refuseThenable(value: unknown): void {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -105,9 +117,7 @@ function becomesCause(error: unknown, fault: FaultError): boolean {
  * {@link Mapping.close}, `byteLength` is 0, the other facts stay, and every method throws
  * `ERR_MEMMAP_CLOSED`.
  */
-export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
-  /** @internal */
-  readonly clone: object = cloneGuard;
+export class Mapping extends Uncloneable {
   readonly #origin: Origin;
   readonly #page: number;
   readonly #kind: number;
@@ -673,9 +683,11 @@ export class Mapping extends EventEmitter<{ fault: [FaultError] }> {
     integer('byteLength', byteLength, 0, Number.MAX_SAFE_INTEGER - this.#origin.offset);
     this.#enter('resize');
     if (byteLength === this.#size() && this.#capacity > 0) return;
-    const refusal = this.#attempt(`resize (to ${byteLength} bytes)`, () =>
-      native.resize(this, byteLength),
-    );
+    // Without a byte the engine has no buffer, and would not know that one is shared.
+    const isEmptyShared = this.#origin.shared && this.#capacity === 0 && this.#size() === 0;
+    const refusal = isEmptyShared
+      ? Refusal.notResizable
+      : this.#attempt(`resize (to ${byteLength} bytes)`, () => native.resize(this, byteLength));
     if (refusal !== 0) {
       throw refusedResize(refusal, byteLength, this.#capacity, this.#origin);
     }

@@ -133,7 +133,12 @@ export function attached(given: unknown): Origin {
         throw closed('attach', path);
       }
       const { facts } = native;
-      if (facts[Fact.access] !== accessNumber(access) || facts[Fact.offset] !== offset) {
+      const isEmpty = facts[Fact.length] === 0 && facts[Fact.capacity] === 0;
+      const isAnother =
+        facts[Fact.access] !== accessNumber(access) ||
+        facts[Fact.offset] !== offset ||
+        (isEmpty && buffer.byteLength > 0);
+      if (isAnother) {
         native.close(mapping);
         throw invalidArgument('handle', 'as mapping.share() gave it', given);
       }

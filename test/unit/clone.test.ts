@@ -20,6 +20,19 @@ test('a mapping cannot be cloned or posted, and says what can', () => {
   port2.close();
 });
 
+test('nor when somebody listens to it', () => {
+  for (const mapping of [anonymous(pageSize), anonymous(pageSize, { shared: true })]) {
+    mapping.on('fault', () => {});
+    assert.throws(() => structuredClone(mapping), refused);
+    mapping.once('fault', () => {});
+    mapping.removeAllListeners();
+    mapping.on('fault', () => {});
+    assert.throws(() => structuredClone({ inside: mapping }), refused);
+    assert.equal(mapping.listenerCount('fault'), 1);
+    mapping.close();
+  }
+});
+
 test('its bytes are copied', () => {
   using mapping = anonymous(10);
   mapping.bytes.write('0123456789');
