@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statSync,
   unlinkSync,
 } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
@@ -142,16 +143,20 @@ function adopt(fd: number, options: OpenOptions = {}): Mapping {
   return map(fd, { access, shared: true, capacity });
 }
 
-/** Object paths that a process has open or mapped; `undefined`: it may not be looked into. */
-function heldBy(pid: string): Set<string> | undefined {
-  const held = new Set<string>();
+/** In maps: device, inode, and a path of the directory. */
+const mappedObject = new RegExp(`^\\S+ \\S+ \\S+ \\S+ (\\d+) +${directory}/`);
+
+/** Inodes of the objects that a process has open or mapped; `undefined`: it may not be looked into. */
+function heldBy(pid: string): Set<number> | undefined {
+  const held = new Set<number>();
   try {
     for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-      held.add(readlinkOrNothing(`/proc/${pid}/fd/${fd}`));
+      const inode = objectInode(`/proc/${pid}/fd/${fd}`);
+      if (inode !== undefined) held.add(inode);
     }
-    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
-      const at = line.indexOf(directory);
-      if (at > 0) held.add(line.slice(at));
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
+      const inode = mappedObject.exec(line)?.[1];
+      if (inode !== undefined) held.add(Number(inode));
     }
     return held;
   } catch (error) {
@@ -161,21 +166,24 @@ function heldBy(pid: string): Set<string> | undefined {
   }
 }
 
-function readlinkOrNothing(path: string): string {
+/** Of a link to an object, whose name may be of any bytes. */
+function objectInode(link: string): number | undefined {
   try {
-    return readlinkSync(path);
+    return readlinkSync(link, 'latin1').startsWith(`${directory}/`)
+      ? statSync(link).ino
+      : undefined;
   } catch {
-    return ''; // closed meanwhile
+    return undefined; // closed meanwhile
   }
 }
 
 function list(): SharedMemoryEntry[] {
   const processes = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  const held = processes.map((pid) => ({ pid: Number(pid), paths: heldBy(pid) }));
-  const isComplete = held.every(({ paths }) => paths !== undefined);
+  const held = processes.map((pid) => ({ pid: Number(pid), inodes: heldBy(pid) }));
+  const isComplete = held.every(({ inodes }) => inodes !== undefined);
   const entries: SharedMemoryEntry[] = [];
-  for (const file of readdirSync(directory)) {
-    const path = `${directory}/${file}`;
+  for (const file of readdirSync(directory, { encoding: 'buffer' })) {
+    const path = Buffer.concat([Buffer.from(`${directory}/`), file]);
     let stat: ReturnType<typeof lstatSync>;
     try {
       stat = lstatSync(path);
@@ -183,7 +191,7 @@ function list(): SharedMemoryEntry[] {
       continue; // unlinked meanwhile
     }
     if (!stat.isFile()) continue;
-    const pids = held.filter(({ paths }) => paths?.has(path)).map(({ pid }) => pid);
+    const pids = held.filter(({ inodes }) => inodes?.has(stat.ino)).map(({ pid }) => pid);
     entries.push({
       name: `/${file}`,
       byteLength: stat.size,

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { after, test } from 'node:test';
-import { map, pageSize } from 'memmap';
+import { Mapping, map, pageSize } from 'memmap';
 import { SharedMemory } from 'memmap/shared';
-import { temporaryFile } from '../../support/temporary.ts';
+import { temporaryDirectory, temporaryFile } from '../../support/temporary.ts';
 
 const prefix = `/memmap-test-${process.pid}`;
 let count = 0;
@@ -131,4 +140,49 @@ test('a FIFO in the place of shared memory is refused, and not waited for', () =
     assert.throws(() => SharedMemory.open(name, { access }), { code: 'ENODEV' });
   }
   assert.throws(() => SharedMemory.create(name, 100, { exclusive: false }), { code: 'ENODEV' });
+});
+
+test('an empty shared mapping has a size for good, as others without capacity', () => {
+  const path = temporaryFile('');
+  using mapping = map(path, { access: 'write', shared: true });
+  assert.throws(() => mapping.resize(8192), { code: 'ERR_MEMMAP_UNSUPPORTED' });
+  assert.equal(mapping.byteLength, 0);
+  assert.equal(statSync(path).size, 0);
+  using same = Mapping.attach(mapping.share());
+  assert.equal(same.bytes.length, 0);
+  const forged = { ...mapping.share(), buffer: new SharedArrayBuffer(4096) };
+  assert.throws(() => Mapping.attach(forged), { code: 'ERR_INVALID_ARG_TYPE' });
+  using grows = map(path, { access: 'write', shared: true, capacity: 65536 });
+  grows.resize(8192);
+  grows.bytes[8191] = 5;
+  assert.equal(readFileSync(path)[8191], 5);
+});
+
+test('holders are told of objects with any name, and of no file elsewhere', () => {
+  const odd = Buffer.concat([Buffer.from(`/dev/shm${prefix}-`), Buffer.from([0xff, 10, 0xfe])]);
+  writeFileSync(odd, 'odd');
+  try {
+    using mapping = map(openSync(odd, 'r'));
+    const entry = SharedMemory.list().find(({ name }) => name.startsWith(`${prefix}-\ufffd`));
+    assert.equal(entry?.byteLength, 3);
+    assert.ok(entry?.holders?.includes(process.pid));
+    assert.equal(mapping.byteLength, 3);
+  } finally {
+    unlinkSync(odd);
+  }
+  const name = freshName();
+  using object = SharedMemory.create(name, 10);
+  const folder = temporaryDirectory();
+  mkdirSync(`${folder}/dev/shm`, { recursive: true });
+  writeFileSync(`${folder}/dev/shm${name}-other`, 'x');
+  writeFileSync(`/dev/shm${name}-other`, 'x');
+  try {
+    using elsewhere = map(`${folder}/dev/shm${name}-other`);
+    const entry = SharedMemory.list().find((other) => other.name === `${name}-other`);
+    assert.ok(entry);
+    assert.ok(!entry.holders?.includes(process.pid));
+    assert.equal(elsewhere.byteLength + object.byteLength, 11);
+  } finally {
+    unlinkSync(`/dev/shm${name}-other`);
+  }
 });
