@@ -3,23 +3,29 @@
  * The `memmap` command.
  */
 import { beginAhead } from './ahead.ts';
-import { Exit, exitCodeOf } from './exit.ts';
+import { Exit } from './exit.ts';
+
+/** What the command itself does not tell: that it cannot be loaded, and what nobody foresaw. */
+function tellCrash(error: unknown): number {
+  const { code, message, hint, stack } = error as Error & { code?: string; hint?: string };
+  if (code === 'ERR_MEMMAP_UNSUPPORTED') {
+    process.stderr.write(`memmap: ${message}\n${hint ? `hint: ${hint}\n` : ''}`);
+    return Exit.unsupported;
+  }
+  const told = stack ?? message ?? String(error);
+  process.stderr.write(`memmap: a mistake of memmap itself, please report it: ${told}\n`);
+  return Exit.trouble;
+}
 
 const args = process.argv.slice(2);
 await beginAhead(args);
 try {
-  const [{ runProgram, tellCrash }, { endWithReader }] = await Promise.all([
+  const [{ runProgram }, { endWithReader }] = await Promise.all([
     import('./program.ts'),
     import('./screen.ts'),
   ]);
   endWithReader();
-  process.exitCode = await runProgram(args).catch((error) => {
-    tellCrash(error);
-    return Exit.trouble;
-  });
+  process.exitCode = await runProgram(args);
 } catch (error) {
-  // A part of the command could not be loaded.
-  const { message, hint } = error as { message?: string; hint?: string };
-  process.stderr.write(`memmap: ${message ?? error}\n${hint ? `hint: ${hint}\n` : ''}`);
-  process.exitCode = exitCodeOf((error as { code?: string }).code ?? '');
+  process.exitCode = tellCrash(error);
 }

@@ -11,7 +11,7 @@ import {
   outputOf,
 } from './command.ts';
 import { commands } from './commands/index.ts';
-import { describeError, exitCodeFor } from './errors.ts';
+import { exitCodeFor } from './errors.ts';
 import { Exit } from './exit.ts';
 import type { Output } from './output.ts';
 
@@ -159,11 +159,4 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return Exit.trouble;
   }
   return request.run ? request.run() : Exit.ok;
-}
-
-/** For what nobody foresaw. */
-export function tellCrash(error: unknown): void {
-  const { message } = describeError(error);
-  const stack = error instanceof Error && error.stack ? error.stack : message;
-  process.stderr.write(`memmap: a mistake of memmap itself, please report it: ${stack}\n`);
 }

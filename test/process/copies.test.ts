@@ -1,22 +1,28 @@
 /**
- * Two copies of the library in one process, as nested node_modules make them.
+ * Copies of the library elsewhere: two in one process, as nested node_modules make them, and one
+ * without its addon.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { runModule } from '../support/child.ts';
+import { runModule, runProcess, scriptWords } from '../support/child.ts';
 import { temporaryDirectory, temporaryFile } from '../support/temporary.ts';
 
 const addon = process.env.MEMMAP_ADDON ?? 'native/build/Release/memmap.node';
 
-function copyLibrary(): string {
-  const folder = temporaryDirectory();
+function copyScripts(): string {
+  const folder = mkdtempSync(join(temporaryDirectory(), 'copy-'));
   cpSync('dist', join(folder, 'dist'), { recursive: true });
+  cpSync('package.json', join(folder, 'package.json'));
+  return folder;
+}
+
+function copyLibrary(): string {
+  const folder = copyScripts();
   mkdirSync(join(folder, 'native/build/Release'), { recursive: true });
   cpSync(addon, join(folder, 'native/build/Release/memmap.node'));
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   return pathToFileURL(join(folder, 'dist/index.js')).href;
 }
 
@@ -39,4 +45,18 @@ test('both work, each with its own faults, and the process ends', async () => {
   );
   assert.equal(code, 0, stderr);
   assert.equal(stdout, 'ERR_MEMMAP_READ_ONLY ERR_MEMMAP_READ_ONLY\nends\n');
+});
+
+test('without an addon the command says how to get one, and exits with 4', async () => {
+  const folder = copyScripts();
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  for (const args of [['maps', '1'], ['cache', 'x'], ['--help']]) {
+    const command = [...scriptWords, join(folder, 'dist/cli/main.js'), ...args];
+    const { code, stdout, stderr } = await runProcess(command, {
+      cwd: folder,
+      env: { MEMMAP_ADDON: undefined },
+    });
+    assert.deepEqual([code, stdout], [4, ''], stderr);
+    assert.match(stderr, /^memmap: Cannot load memmap: there is no addon for \S+\nhint: run /);
+  }
 });
