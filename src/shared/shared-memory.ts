@@ -4,6 +4,7 @@
 import {
   closeSync,
   constants,
+  fstatSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -77,6 +78,47 @@ function openObject(path: string, action: string, flags: number, mode?: number):
   }
 }
 
+interface Opened {
+  readonly fd: number;
+  readonly isNew: boolean;
+}
+
+function codeIs(error: unknown, code: string): boolean {
+  return (error as MemmapError).code === code;
+}
+
+/** More than any name is made and unlinked between two calls. */
+const mostRaces = 1000;
+
+/** Makes the object, or opens the one that is there; others may make and unlink it meanwhile. */
+function makeOrOpen(path: string, action: string, mode: number): Opened {
+  for (let races = 0; ; races++) {
+    try {
+      return { fd: makeObject(path, action, mode), isNew: true };
+    } catch (error) {
+      if (!codeIs(error, 'EEXIST')) throw error;
+    }
+    try {
+      return { fd: openObject(path, action, constants.O_RDWR), isNew: false };
+    } catch (error) {
+      if (!codeIs(error, 'ENOENT') || races === mostRaces) throw error;
+    }
+  }
+}
+
+function makeObject(path: string, action: string, mode: number): number {
+  return openObject(path, action, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
+}
+
+/** Takes the name away, if it is still that of our object; the error that led here is the one to tell. */
+function takeBack(path: string, fd: number): void {
+  try {
+    if (lstatSync(path).ino === fstatSync(fd).ino) unlinkSync(path);
+  } catch {
+    // It is gone already.
+  }
+}
+
 function create(name: string, byteLength: number, options: CreateOptions = {}): Mapping {
   const path = pathOf(name);
   integer('byteLength', byteLength);
@@ -85,19 +127,13 @@ function create(name: string, byteLength: number, options: CreateOptions = {}): 
   integer('options.mode', mode, 0, 0o7777);
   boolean('options.exclusive', exclusive);
   const action = `create shared memory ${name}`;
-  let isNew = true;
-  let fd: number;
-  try {
-    fd = openObject(path, action, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
-  } catch (error) {
-    if (exclusive || (error as MemmapError).code !== 'EEXIST') throw error;
-    isNew = false;
-    fd = openObject(path, action, constants.O_RDWR);
-  }
+  const { fd, isNew } = exclusive
+    ? { fd: makeObject(path, action, mode), isNew: true }
+    : makeOrOpen(path, action, mode);
   try {
     return map(fd, { access: 'write', shared: true, extend: true, length: byteLength, capacity });
   } catch (error) {
-    if (isNew) unlinkSync(path);
+    if (isNew) takeBack(path, fd);
     throw error;
   } finally {
     closeSync(fd);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { Mapping, map, pageSize } from 'memmap';
 import { SharedMemory } from 'memmap/shared';
 import { temporaryDirectory, temporaryFile } from '../../support/temporary.ts';
@@ -185,4 +187,29 @@ test('holders are told of objects with any name, and of no file elsewhere', () =
   } finally {
     unlinkSync(`/dev/shm${name}-other`);
   }
+});
+
+test('a name that others make and unlink all the time can be had by who does not mind', async () => {
+  const name = freshName();
+  const worker = new Worker(
+    `const { workerData: path, parentPort } = require('node:worker_threads');
+     const { closeSync, openSync, unlinkSync } = require('node:fs');
+     const quietly = (run) => { try { run(); } catch {} };
+     const churn = () => {
+       for (let i = 0; i < 1000; i++) {
+         quietly(() => closeSync(openSync(path, 'wx+')));
+         quietly(() => unlinkSync(path));
+       }
+       setImmediate(churn);
+     };
+     parentPort.postMessage('ready');
+     churn();`,
+    { eval: true, workerData: `/dev/shm${name}` },
+  );
+  await once(worker, 'message');
+  for (let i = 0; i < 300; i++) {
+    using memory = SharedMemory.create(name, 10, { exclusive: false });
+    assert.equal(memory.byteLength, 10);
+  }
+  await worker.terminate();
 });
