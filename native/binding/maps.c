@@ -34,7 +34,7 @@ static napi_value give_texts(napi_env env, const memmap_maps *maps, const uint32
   return list;
 }
 
-/* NULL and an exception when memory is missing. */
+/* NULL when memory is missing. */
 static napi_value give_maps(napi_env env, const memmap_maps *maps) {
   napi_value parts[4] = {0}, answer = NULL;
   size_t row = maps->field_count * sizeof(*maps->values);
@@ -53,7 +53,7 @@ static napi_value answer(napi_env env, int result, memmap_maps *maps) {
   if (result < 0) return throw_failure(env, result);
   napi_value given = give_maps(env, maps);
   memmap_free_maps(maps);
-  return given;
+  return given ? given : throw_failure(env, memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM));
 }
 
 /* parseMaps(bytes) */

@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
 import { invalidArgument, MemmapError } from '../core/errors.ts';
+import { onAbort } from '../mapping/work.ts';
 import { type FromWorker, putTogether, type ToWorker } from './worker-message.ts';
 
 export interface Slice {
@@ -75,40 +76,34 @@ function startWorker(): Member {
   return member;
 }
 
-/** As many as can be had; at least one. */
-function startWorkers(count: number): Member[] {
-  const members: Member[] = [];
+/** Starts those that are missing, as far as they can be had; at least one there must be. */
+function startMissing(members: Member[], count: number): void {
   try {
     while (members.length < count) members.push(startWorker());
   } catch (cause) {
-    if (members.length === 0) {
-      const message = `Cannot start a worker: ${messageOf(cause)}`;
-      const hint = 'raise the limits of threads and memory, or ask for fewer workers';
-      throw new MemmapError('ERR_MEMMAP_WORKER', message, { cause, hint });
-    }
+    if (members.length > 0) return;
+    const message = `Cannot start a worker: ${messageOf(cause)}`;
+    const hint = 'raise the limits of threads and memory, or ask for fewer workers';
+    throw new MemmapError('ERR_MEMMAP_WORKER', message, { cause, hint });
   }
-  return members;
 }
 
 /** Takes workers that wait, and starts those that are missing. */
 export async function takeWorkers(count: number, signal?: AbortSignal): Promise<Team> {
   while (living - idle.length + count > most) {
+    let forget: (() => void) | undefined;
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      forget = signal && onAbort(signal, resolve);
     });
+    forget?.();
     signal?.throwIfAborted();
   }
   const members = idle.splice(0, count);
   // Others that wait for a call make room.
   const surplus = living + count - members.length - most;
   for (const { worker } of idle.splice(0, Math.max(0, surplus))) worker.terminate();
-  if (members.length === 0) return new Team(startWorkers(count));
-  try {
-    members.push(...startWorkers(count - members.length));
-  } catch {
-    // Those there are will do.
-  }
+  startMissing(members, count);
   return new Team(members);
 }
 
@@ -161,8 +156,7 @@ class Team {
     const shared = new Promise<unknown[]>((resolve, reject) => {
       const abort = () => reject(signal?.reason);
       signal?.throwIfAborted();
-      signal?.addEventListener('abort', abort, { once: true });
-      endings.push(() => signal?.removeEventListener('abort', abort));
+      if (signal) endings.push(onAbort(signal, abort));
       const serve = (member: Member, first?: Slice) => {
         const { worker, port } = member;
         let slice: Slice | undefined;
