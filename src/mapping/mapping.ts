@@ -206,7 +206,10 @@ export class Mapping extends Uncloneable {
   get address(): bigint {
     return BigInt(this.#address);
   }
-  /** The path that was given, as given; `null` for a descriptor and for anonymous memory. */
+  /**
+   * The path that was given, as given, or that of a named shared memory object; `null` for a
+   * descriptor and for anonymous memory.
+   */
   get path(): string | null {
     return this.#origin.path;
   }

@@ -17,8 +17,9 @@ import { getSystemErrorMap } from 'node:util';
 import { invalidArgument, MemmapError } from '../core/errors.ts';
 import { boolean, integer, object, oneOf } from '../core/validate.ts';
 import { anonymous, map } from '../mapping/map.ts';
-import type { Mapping } from '../mapping/mapping.ts';
-import type { AnonymousOptions } from '../mapping/options.ts';
+import { type Mapping, makeMapping } from '../mapping/mapping.ts';
+import { type AnonymousOptions, type MapOptions, readMapOptions } from '../mapping/options.ts';
+import { requested } from '../mapping/origin.ts';
 import { directory, pathOf } from './name.ts';
 
 export interface CreateOptions {
@@ -119,6 +120,11 @@ function takeBack(path: string, fd: number): void {
   }
 }
 
+/** Maps the object behind `fd`, which messages and faults call by its path. */
+function mapObject(path: string, fd: number, options: MapOptions): Mapping {
+  return makeMapping(requested({ ...readMapOptions(fd, { ...options, shared: true }), path }));
+}
+
 function create(name: string, byteLength: number, options: CreateOptions = {}): Mapping {
   const path = pathOf(name);
   integer('byteLength', byteLength);
@@ -131,7 +137,7 @@ function create(name: string, byteLength: number, options: CreateOptions = {}): 
     ? { fd: makeObject(path, action, mode), isNew: true }
     : makeOrOpen(path, action, mode);
   try {
-    return map(fd, { access: 'write', shared: true, extend: true, length: byteLength, capacity });
+    return mapObject(path, fd, { access: 'write', extend: true, length: byteLength, capacity });
   } catch (error) {
     if (isNew) takeBack(path, fd);
     throw error;
@@ -148,7 +154,7 @@ function open(name: string, options: OpenOptions = {}): Mapping {
   const flags = access === 'write' ? constants.O_RDWR : constants.O_RDONLY;
   const fd = openObject(path, `open shared memory ${name}`, flags);
   try {
-    return map(fd, { access, shared: true, capacity });
+    return mapObject(path, fd, { access, capacity });
   } finally {
     closeSync(fd);
   }

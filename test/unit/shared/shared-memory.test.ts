@@ -8,6 +8,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -52,6 +53,23 @@ test('a name is created once, with its mode', () => {
   assert.throws(() => SharedMemory.create(name, pageSize), { code: 'EEXIST', hint: /open/ });
   using again = SharedMemory.create(name, 2 * pageSize, { exclusive: false });
   assert.equal(again.byteLength, 2 * pageSize);
+});
+
+test('messages call an object by its path, and not by the descriptor it was mapped with', () => {
+  const name = freshName();
+  const path = `/dev/shm${name}`;
+  using memory = SharedMemory.create(name, pageSize);
+  assert.equal(memory.path, path);
+  using reader = SharedMemory.open(name);
+  assert.equal(reader.path, path);
+  assert.throws(() => reader.write(Buffer.from('x'), 0), {
+    code: 'ERR_MEMMAP_READ_ONLY',
+    path,
+    message: new RegExp(path),
+  });
+  truncateSync(path, 0);
+  assert.equal(reader.bytes[0], 0);
+  assert.throws(() => reader.check(), { code: 'ERR_MEMMAP_TRUNCATED', path });
 });
 
 test('opening and unlinking what is not there is ENOENT with a hint', () => {
