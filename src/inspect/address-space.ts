@@ -1,6 +1,7 @@
 /**
  * The address space of a process, grouped: where its memory goes.
  */
+import { inspect } from 'node:util';
 import { native } from '../binding/native.ts';
 import type { MemmapError } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
@@ -132,6 +133,11 @@ function once<T>(make: () => T): () => T {
   };
 }
 
+/** `console.log` makes what is made late, too; by itself it would say `[Getter]`. */
+function shownWhole<T extends object>(late: T): T {
+  return Object.defineProperty(late, inspect.custom, { value: () => ({ ...late }) });
+}
+
 function groupOf(
   mappings: Mappings,
   by: Grouping,
@@ -143,14 +149,14 @@ function groupOf(
   const total = nothing();
   for (const index of members) mappings.addTo(total, index);
   const entries = once(() => members.map((index) => mappings.entry(index)));
-  return {
+  return shownWhole({
     name,
     kind: isAlike ? first : null,
     ...total,
     get entries() {
       return entries();
     },
-  };
+  });
 }
 
 function groupBy(mappings: Mappings, by: Grouping): AddressSpaceGroup[] {
@@ -236,7 +242,7 @@ export async function addressSpaceAsync(
 function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, unknowns: Unknown[] = []) {
   const groups = groupBy(mappingsOf(table), by);
   const holes = once(() => gapsBetween(table.ranges()));
-  return {
+  return shownWhole({
     pid,
     pageSize: native.pageBytes,
     groups,
@@ -247,7 +253,7 @@ function spaceOf(pid: ProcessId, by: Grouping, table: MapTable, unknowns: Unknow
       return holes();
     },
     unknown: unknowns,
-  };
+  });
 }
 
 function cheapSpace(

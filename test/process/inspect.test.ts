@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
+import { inspect } from 'node:util';
 import { anonymous, map, pageSize } from 'memmap';
 import {
   accountOf,
@@ -121,6 +122,8 @@ describe('maps, smaps and what else there is of the own process', () => {
     }
     const [regrouped] = groupMaps(entries, 'kind');
     assert.deepEqual({ ...regrouped }, copy);
+    assert.doesNotMatch(inspect(space, { depth: 3 }), /Getter/);
+    assert.match(inspect(space), /gaps: \[/);
     const inOrder = entries.sort((a, b) => (a.start < b.start ? -1 : 1));
     assert.deepEqual(gapsBetween(inOrder), space.gaps);
   });
