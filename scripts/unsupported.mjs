@@ -114,7 +114,7 @@ export const unsupported = {
       what: "a mapping's fd in node:fs, which knows only descriptors that it has opened itself",
       error: /EBADF|step/,
       tests: {
-        'test/process/inspect.test.js': [
+        'test/process/residency.test.js': [
           'residency of files',
           'residency of files > by descriptor and by URL; the descriptor stays open',
         ],
