@@ -8,14 +8,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type ChildOptions, type Ending, runProcess, scriptWords } from '../support/child.ts';
+import { asNobody, lacksRoot, needs } from '../support/machine.ts';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.ts';
 
 const main = fileURLToPath(import.meta.resolve('#dist/cli/tour/main.js'));
 const names =
   'reading writing copy anonymous paging flush lock protection sharing scanning huge-pages sparse errors faults';
 const chapters = names.split(' ');
-const isRoot = process.getuid?.() === 0;
-const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
 interface Entry {
   kind: string;
@@ -116,8 +115,8 @@ test('--json is one document of everything that was measured', async () => {
   assert.ok(typeof touched === 'number' && touched > 0);
 });
 
-test('a user without privileges sees every chapter too', { skip: !isRoot }, async () => {
-  const ending = await runTour(['--json'], { prefix: nobody });
+test('a user without privileges sees every chapter too', needs(lacksRoot), async () => {
+  const ending = await runTour(['--json'], { prefix: asNobody });
   assert.equal(ending.code, 0, ending.stderr);
   assert.deepEqual(ending.left, []);
   checkDocument(parse(ending));
@@ -178,10 +177,10 @@ test('a place without room or rights for temporary files is an error that says s
   const missing = await runTour([], { env: { TMPDIR: temporaryPath('nowhere') } });
   assert.deepEqual([missing.code, missing.stdout], [1, '']);
   assert.match(missing.stderr, /Cannot make a temporary directory in .*\nhint: .*TMPDIR/);
-  if (!isRoot) return;
+  if (lacksRoot) return;
   const closed = temporaryPath('closed');
   mkdirSync(closed, { mode: 0o755 });
-  const denied = await runTour([], { prefix: nobody, env: { TMPDIR: closed } });
+  const denied = await runTour([], { prefix: asNobody, env: { TMPDIR: closed } });
   assert.equal(denied.code, 1);
   assert.match(denied.stderr, /permission denied \(EACCES\)\nhint: /);
 });

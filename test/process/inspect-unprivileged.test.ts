@@ -6,15 +6,13 @@ import { pageSize } from 'memmap';
 import { diagnose } from '#dist/inspect/index.js';
 import { runModule } from '../support/child.js';
 import { endHolders, holderOf } from '../support/holder.js';
+import { asNobody, lacksRoot, needs } from '../support/machine.js';
 import { pattern, temporaryPath } from '../support/temporary.js';
 
-const asRoot = { skip: process.geteuid?.() === 0 ? false : 'needs root to become another user' };
-/** A user who owns nothing of these tests. */
-const stranger = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 const page = BigInt(pageSize);
 after(endHolders);
 
-describe('without privileges', asRoot, () => {
+describe('without privileges', needs(lacksRoot), () => {
   const library = JSON.stringify(new URL('../../../dist/inspect/index.js', import.meta.url).href);
   const run = async (source: string, args: string[]) => {
     const code = `import * as inspect from ${library};
@@ -22,7 +20,7 @@ describe('without privileges', asRoot, () => {
       const show = (value) => console.log(JSON.stringify(value, (_, v) =>
         typeof v === 'bigint' ? String(v) : v));
       ${source}`;
-    const ending = await runModule(code, { prefix: stranger, args });
+    const ending = await runModule(code, { prefix: asNobody, args });
     assert.equal(ending.stderr, '');
     assert.equal(ending.code, 0);
     return JSON.parse(ending.stdout);

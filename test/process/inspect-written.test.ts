@@ -7,6 +7,7 @@ import { native, Written } from '#dist/binding/native.js';
 import { decodePageEntry, readPageEntries, scanPages } from '#dist/inspect/index.js';
 import { collectWritten, isNotWatched } from '#dist/mapping/written.js';
 import { runModule } from '../support/child.js';
+import { asNobody, lacksRoot, needs } from '../support/machine.js';
 import { temporaryFile } from '../support/temporary.js';
 
 /** The pages that were written, by their number. */
@@ -31,7 +32,7 @@ const canWatch = (() => {
     return false;
   }
 })();
-const watching = { skip: canWatch ? false : 'the kernel does not watch stores' };
+const lacksWatch = !canWatch && 'the kernel does not watch stores';
 
 describe('private copies', () => {
   test('are the pages that were stored to, and no others', () => {
@@ -93,7 +94,7 @@ test('a mapping that nobody can store to is refused before the kernel is asked',
   });
 });
 
-describe('watched stores', watching, () => {
+describe('watched stores', needs(lacksWatch), () => {
   const kinds: [string, () => Mapping][] = [
     ['anonymous memory', () => anonymous(64 * pageSize)],
     ['a memory object', () => anonymous(64 * pageSize, { shared: true })],
@@ -163,8 +164,7 @@ describe('watched stores', watching, () => {
   });
 });
 
-test('without privileges stores are watched as well', watching, async (context) => {
-  if (process.geteuid?.() !== 0) return context.skip('needs root to become another user');
+test('without privileges stores are watched as well', needs(lacksWatch, lacksRoot), async () => {
   const folder = new URL('../../../dist/', import.meta.url).href;
   const ending = await runModule(
     `import { anonymous, pageSize } from 'memmap';
@@ -177,7 +177,7 @@ test('without privileges stores are watched as well', watching, async (context) 
      readSync(openSync('/proc/self/maps'), memory.window(5 * pageSize, 8), 0, 8, 0);
      const runs = collectWritten(memory, {offset: 0, length: 8 * pageSize}, Written.watched);
      console.log(JSON.stringify(runs.map((run) => run.offset / pageSize)));`,
-    { prefix: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] },
+    { prefix: asNobody },
   );
   assert.equal(ending.stderr, '');
   assert.equal(ending.stdout.trim(), '[2,5]');

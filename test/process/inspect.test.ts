@@ -31,10 +31,10 @@ import {
   translate,
 } from '#dist/inspect/index.js';
 import { endHolders, holderOf } from '../support/holder.js';
+import { lacksRoot, needs } from '../support/machine.js';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.js';
 
-const isRoot = process.geteuid?.() === 0;
-const asRoot = { skip: isRoot ? false : 'needs root' };
+const asRoot = needs(lacksRoot);
 const page = BigInt(pageSize);
 after(endHolders);
 

@@ -17,18 +17,16 @@ import {
   scanPages,
   translate,
 } from '#dist/inspect/index.js';
+import { lacksDisk } from '../support/command.js';
 import { endHolders, holderOf } from '../support/holder.js';
+import { lacksRoot, needs } from '../support/machine.js';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.js';
 
-const isRoot = process.geteuid?.() === 0;
-const asRoot = { skip: isRoot ? false : 'needs root' };
 after(endHolders);
 
-/** What this system can; a temporary directory in memory never lets a file go. */
-const probe = evict(temporaryFile(pageSize), { sync: true });
-const onDisk = { skip: probe.complete ? false : 'the temporary directory is memory' };
-const rootOnDisk = isRoot ? onDisk : asRoot;
-const counted = { skip: probe.before.source === 'cachestat' ? false : 'cachestat is missing' };
+const onDisk = needs(lacksDisk);
+const { source } = residency(temporaryFile(pageSize));
+const lacksCachestat = source !== 'cachestat' && 'the kernel has no cachestat';
 
 /** A file that is on the disk, and so can leave memory. */
 function cleanFile(pages: number): string {
@@ -139,7 +137,7 @@ describe('residency of files', () => {
 
   test(
     'one byte stored makes a folio dirty: one page at least, all of them at most',
-    counted,
+    needs(lacksCachestat),
     () => {
       const path = temporaryFile(64 * pageSize);
       using mapping = map(path, { access: 'write' });
@@ -174,14 +172,18 @@ describe('who keeps a file in memory', () => {
     assert.equal(reason?.reason, 'mapped');
   });
 
-  test('pages that one process maps leave when it is asked for them', rootOnDisk, async () => {
-    const path = cleanFile(32);
-    const pid = await holderOf(path, 32);
-    const { after: left } = evict(path, { sync: true, from: [pid] });
-    assert.equal(left.cached, 0);
-  });
+  test(
+    'pages that one process maps leave when it is asked for them',
+    needs(lacksDisk, lacksRoot),
+    async () => {
+      const path = cleanFile(32);
+      const pid = await holderOf(path, 32);
+      const { after: left } = evict(path, { sync: true, from: [pid] });
+      assert.equal(left.cached, 0);
+    },
+  );
 
-  test('locked pages stay, and are named so', asRoot, async () => {
+  test('locked pages stay, and are named so', needs(lacksRoot), async () => {
     const path = cleanFile(8);
     const pid = await holderOf(path, 8, 'mapping.lock();');
     const { after: left, reasons } = evict(path, { sync: true, from: [pid] });

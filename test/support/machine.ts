@@ -8,7 +8,7 @@ import { temporaryPath } from './temporary.ts';
 
 /** An emulator is slow, and has its own idea of address space and of /proc. */
 export const isEmulated = process.env.MEMMAP_EMULATED === '1';
-export const isRoot = process.getuid?.() === 0;
+const isRoot = process.getuid?.() === 0;
 
 /** Options of a test that needs something: runs, or is skipped with the reason. */
 export function needs(...lacks: (string | false | undefined)[]): { skip?: string } {
