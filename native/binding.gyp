@@ -6,6 +6,7 @@
       "sources": [
         "core/fault.c",
         "core/inspect.c",
+        "core/lock_all.c",
         "core/maps.c",
         "core/process.c",
         "core/range.c",
@@ -13,6 +14,7 @@
         "core/region.c",
         "core/registry.c",
         "core/resize.c",
+        "core/room.c",
         "core/scan.c",
         "core/search.c",
         "core/work.c",

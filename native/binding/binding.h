@@ -134,6 +134,8 @@ void detach_views(struct handle *handle, uint64_t length);
 void views_hull(const struct handle *handle, uint64_t *first, uint64_t *end);
 /* Takes the views whose memory was released since the last time. */
 void views_settle(struct environment *environment);
+/* Frees those that were only kept for the faults that are told by now. */
+void views_sweep(struct handle *handle);
 /* At the end of the environment: lets the views go that nobody will tell about any more. */
 void views_drop(struct handle *handle);
 /* Makes the views of the handle holders of another region, which has their addresses now. */

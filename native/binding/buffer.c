@@ -32,10 +32,22 @@ static void link_view(struct handle *handle, struct view *view) {
 static void view_free_if_done(struct view *view) {
   if (!view->is_collected || !view->is_released) return;
   struct handle *handle = view->handle;
+  if (memmap_has_faults(view->region, true)) {
+    /* Only through it the faults of a closed region are found: it stays until they are told. */
+    if (handle->is_wrapped) return;
+    faults_orphan(handle);
+  }
   unlink_view(view);
   memmap_release_holder(view->region);
   free(view);
   handle_free_if_done(handle);
+}
+
+void views_sweep(struct handle *handle) {
+  for (struct view *view = handle->views, *next; view; view = next) {
+    next = view->next;
+    view_free_if_done(view);
+  }
 }
 
 void views_settle(struct environment *environment) {
@@ -102,7 +114,8 @@ void views_drop(struct handle *handle) {
     if (!view->is_released) continue;
     unlink_view(view);
     memmap_release_holder(view->region);
-    view->is_dropped = true;
+    if (view->is_collected) free(view); /* it was kept for its faults */
+    else view->is_dropped = true;
   }
 }
 

@@ -128,6 +128,7 @@ napi_value binding_collect(napi_env env, napi_callback_info info) {
       napi_set_element(env, result, count++, give_fault(env, kind, &faults[kind]));
     }
   }
+  views_sweep(handle);
   return result;
 }
 

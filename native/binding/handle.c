@@ -121,6 +121,8 @@ static void on_mapping_collected(napi_env env, void *data, void *hint) {
   struct handle *handle = data;
   views_settle(handle->environment);
   if (handle->is_open) handle_forget(handle);
+  else faults_orphan(handle);
+  views_sweep(handle);
   handle->is_wrapped = false;
   handle_free_if_done(handle);
 }

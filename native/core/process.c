@@ -51,7 +51,7 @@ size_t memmap_page_bytes(void) { return platform_page_bytes(); }
 const char *memmap_call(int failure) {
   static const char *const names[] = {
     "", "close", "eventfd", "fallocate", "fcntl", "fstat", "ftruncate", "ioctl", "madvise",
-    "malloc", "memfd_create", "mincore", "mlock", "mlockall", "mmap", "mprotect", "mremap",
+    "malloc", "memfd_create", "mincore", "mlock", "mmap", "mprotect", "mremap",
     "msync", "munlock", "munlockall", "munmap", "open", "posix_fadvise", "pthread_create",
     "pwrite", "sigaction", "sync_file_range", "cachestat", "pidfd_open", "process_madvise",
     "userfaultfd", "read",

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/region.h"
+#include "core/room.h"
 
 struct span { uintptr_t address; size_t length; };
 
@@ -15,6 +16,47 @@ static struct span span_of(const memmap_region *region, uint64_t offset, uint64_
   if (pages.first >= pages.end || length == 0) return (struct span){0, 0};
   return (struct span){page_address(region, pages.first),
                        (pages.end - pages.first) * region->page};
+}
+
+/* What a change of the values of some pages makes of the borders between runs, each of which is one
+ * between two mappings of the system. */
+struct change { struct pages pages; uint8_t at_first, at_last; };
+
+static int added_border(uint8_t outside, uint8_t inside, uint8_t next) {
+  return (outside != next) - (outside != inside);
+}
+
+static int added_borders(const struct range_map *map, struct change change, size_t mapped) {
+  size_t end, stop;
+  int added = 0;
+  uint8_t first = range_map_get(map, change.pages.first, &stop);
+  for (end = stop; end < change.pages.end && added > -4; end = stop, added--) {
+    range_map_get(map, end, &stop);
+  }
+  if (change.pages.first > 0) {
+    added += added_border(range_map_get(map, change.pages.first - 1, &stop), first, change.at_first);
+  }
+  if (change.pages.end < mapped) {
+    uint8_t last = range_map_get(map, change.pages.end - 1, &stop);
+    added += added_border(range_map_get(map, change.pages.end, &stop), last, change.at_last);
+  }
+  return added;
+}
+
+/* A part that gets something of its own becomes a mapping of its own. What makes fewer of them is
+ * always allowed. */
+static int room_for(memmap_region *region, const struct range_map *map, struct change change,
+                    enum memmap_call_name call) {
+  platform_lock_take(&region->lock);
+  int added = added_borders(map, change, region->mapped / region->page);
+  platform_lock_drop(&region->lock);
+  return added > 0 ? room_take(call) : 0;
+}
+
+static int room_for_value(memmap_region *region, const struct range_map *map, uint64_t offset,
+                          uint64_t length, uint8_t value, enum memmap_call_name call) {
+  struct change change = {region_pages(region, offset, length), value, value};
+  return room_for(region, map, change, call);
 }
 
 int memmap_flush(memmap_region *region, uint64_t offset, uint64_t length, enum memmap_sync mode,
@@ -58,6 +100,47 @@ static void remember_advice(memmap_region *region, struct pages pages, enum memm
   }
 }
 
+static int room_for_advice(memmap_region *region, uint64_t offset, uint64_t length,
+                           enum memmap_advice advice) {
+  size_t stop;
+  struct change change = {.pages = region_pages(region, offset, length)};
+  platform_lock_take(&region->lock);
+  change.at_first = advised(range_map_get(&region->advices, change.pages.first, &stop), advice);
+  change.at_last = advised(range_map_get(&region->advices, change.pages.end - 1, &stop), advice);
+  platform_lock_drop(&region->lock);
+  return room_for(region, &region->advices, change, MEMMAP_CALL_MADVISE);
+}
+
+static bool has_lock(memmap_region *region, struct pages pages) {
+  region_check_locks(region);
+  for (size_t page = pages.first, stop; page < pages.end; page = stop) {
+    if (range_map_get(&region->locks, page, &stop)) return true;
+  }
+  return false;
+}
+
+/* A hole of exactly these bytes. MADV_REMOVE would take whole pages, and with the first and the last
+ * what of the file lies before the mapping and behind it. */
+static int remove_bytes(memmap_region *region, uint64_t offset, uint64_t length) {
+  if (has_lock(region, region_pages(region, offset, length))) {
+    return memmap_failure(MEMMAP_CALL_MADVISE, EINVAL);
+  }
+  uint64_t left = region->length_bytes > offset ? region->length_bytes - offset : 0;
+  if (length > left) length = left;
+  return length ? platform_punch(region->fd, region->object_offset + region->delta + offset, length)
+                : 0;
+}
+
+static int give_advice(memmap_region *region, uint64_t offset, uint64_t length,
+                       enum memmap_advice advice) {
+  struct span span = span_of(region, offset, length);
+  if (!span.length) return 0;
+  if (advice == MEMMAP_REMOVE && region->is_shared && region->fd >= 0) {
+    return remove_bytes(region, offset, length);
+  }
+  return platform_advise(span.address, span.length, advice);
+}
+
 int memmap_advise(memmap_region *region, uint64_t offset, uint64_t length,
                   enum memmap_advice advice) {
   /* Bringing pages in takes as long as the disk does; nobody shall wait for that. All other advice
@@ -67,11 +150,12 @@ int memmap_advise(memmap_region *region, uint64_t offset, uint64_t length,
     struct span span = span_of(region, offset, length);
     return span.length ? platform_advise(span.address, span.length, advice) : 0;
   }
-  platform_lock_take(&region->lock);
-  struct span span = span_of(region, offset, length);
-  int result = span.length ? platform_advise(span.address, span.length, advice) : 0;
   bool is_lasting = advised(0, advice) != 0 || advised(0xff, advice) != 0xff;
-  if (result == 0 && is_lasting && span.length) {
+  int result = is_lasting && length > 0 ? room_for_advice(region, offset, length, advice) : 0;
+  if (result) return result;
+  platform_lock_take(&region->lock);
+  result = give_advice(region, offset, length, advice);
+  if (result == 0 && is_lasting && length > 0) {
     remember_advice(region, region_pages(region, offset, length), advice);
   }
   platform_lock_drop(&region->lock);
@@ -105,6 +189,7 @@ int memmap_residency(memmap_region *region, uint64_t offset, uint64_t length,
 static atomic_uint lock_epoch;
 
 unsigned region_lock_epoch(void) { return atomic_load(&lock_epoch); }
+void region_forget_locks(void) { atomic_fetch_add(&lock_epoch, 1); }
 
 void region_check_locks(memmap_region *region) {
   unsigned now = atomic_load(&lock_epoch);
@@ -142,11 +227,14 @@ static void remember_lock(memmap_region *region, struct pages pages, uint8_t how
 
 int memmap_lock(memmap_region *region, uint64_t offset, uint64_t length, bool on_fault) {
   if (!span_of(region, offset, length).length) return 0;
+  int result = room_for_value(region, &region->locks, offset, length,
+                              on_fault ? LOCK_ON_FAULT : LOCK_NOW, MEMMAP_CALL_MLOCK);
+  if (result) return result;
   struct pages pages = region_pages(region, offset, length);
   platform_lock_take(&region->lock);
   region_check_locks(region);
   region_put_back(region);
-  int result = lock_pages(region, pages, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
+  result = lock_pages(region, pages, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
   for (size_t page = pages.first, stop; result == 0 && page < pages.end; page = stop) {
     uint8_t had = range_map_get(&region->locks, page, &stop);
     if (stop > pages.end) stop = pages.end;
@@ -160,22 +248,14 @@ int memmap_lock(memmap_region *region, uint64_t offset, uint64_t length, bool on
 int memmap_unlock(memmap_region *region, uint64_t offset, uint64_t length) {
   struct span span = span_of(region, offset, length);
   if (!span.length) return 0;
+  int result = room_for_value(region, &region->locks, offset, length, 0, MEMMAP_CALL_MUNLOCK);
+  if (result) return result;
   platform_lock_take(&region->lock);
   region_check_locks(region);
   region_put_back(region);
-  int result = platform_unlock(span.address, span.length);
+  result = platform_unlock(span.address, span.length);
   if (result == 0) remember_lock(region, region_pages(region, offset, length), 0);
   platform_lock_drop(&region->lock);
-  return result;
-}
-
-int memmap_lock_all(bool current, bool future, bool on_fault) {
-  return platform_lock_all(current, future, on_fault);
-}
-
-int memmap_unlock_all(void) {
-  int result = platform_unlock_all();
-  if (result == 0) atomic_fetch_add(&lock_epoch, 1);
   return result;
 }
 
@@ -198,18 +278,20 @@ int memmap_protect(memmap_region *region, uint64_t offset, uint64_t length,
   if (is_file && protection == MEMMAP_WRITE && region->access == MEMMAP_READ) {
     return memmap_failure(MEMMAP_CALL_MPROTECT, EACCES);
   }
+  uint8_t value = protection == default_protection(region) ? 0 : (uint8_t)(protection + 1);
+  int result = room_for_value(region, &region->protections, offset, length, value,
+                              MEMMAP_CALL_MPROTECT);
+  if (result) return result;
   struct pages pages = region_pages(region, offset, length);
   platform_lock_take(&region->lock);
   region_put_back(region);
-  int result = range_map_reserve(&region->protections);
+  result = range_map_reserve(&region->protections);
   if (result == 0) {
     result = platform_protect(span.address, span.length, protection);
     if (result) reprotect(region, pages);
   }
   if (result == 0) {
-    bool is_default = protection == default_protection(region);
-    range_map_set(&region->protections, pages.first, pages.end,
-                  is_default ? 0 : (uint8_t)(protection + 1));
+    range_map_set(&region->protections, pages.first, pages.end, value);
   }
   platform_lock_drop(&region->lock);
   return result;

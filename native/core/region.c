@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/registry.h"
+#include "core/room.h"
 
 /* The largest length that still leaves room for rounding: 2^56 is far above any address space. */
 #define BYTES_MAX ((uint64_t)1 << 56)
@@ -244,6 +245,26 @@ static int place(struct opening *opening) {
   return result;
 }
 
+int region_lock_added(memmap_region *region, size_t first, size_t end) {
+  if (!(region->flags & (MEMMAP_LOCKED | MEMMAP_LOCKED_ON_FAULT)) || first >= end) return 0;
+  bool on_fault = !(region->flags & MEMMAP_LOCKED);
+  int result = range_map_reserve(&region->locks);
+  if (result == 0) {
+    result = platform_lock(page_address(region, first), (end - first) * region->page, on_fault);
+  }
+  if (result == 0) {
+    range_map_set(&region->locks, first, end, on_fault ? LOCK_ON_FAULT : LOCK_NOW);
+  }
+  return result;
+}
+
+/* lockAll of what comes, where it can be brought in. */
+static uint32_t flags_of_new(const struct memmap_request *request) {
+  int lock = request->access == MEMMAP_NONE ? 0 : region_lock_of_new();
+  return request->flags | (lock == LOCK_NOW ? (uint32_t)MEMMAP_LOCKED : 0) |
+         (lock == LOCK_ON_FAULT ? (uint32_t)MEMMAP_LOCKED_ON_FAULT : 0);
+}
+
 static int prepare_pages(struct opening *opening) {
   memmap_region *region = opening->region;
   uint32_t flags = opening->request->flags;
@@ -270,13 +291,7 @@ static int prepare_pages(struct opening *opening) {
     }
     if (result) return result;
   }
-  if (flags & MEMMAP_LOCKED) {
-    int result = range_map_reserve(&region->locks);
-    if (result == 0) result = platform_lock(region->start, region->mapped, false);
-    if (result) return result;
-    range_map_set(&region->locks, 0, region->mapped / region->page, LOCK_NOW);
-  }
-  return 0;
+  return region_lock_added(region, 0, region->mapped / region->page);
 }
 
 static int finish_extending(struct opening *opening) {
@@ -290,10 +305,12 @@ static int finish_extending(struct opening *opening) {
 static int make_memory_object(struct opening *opening) {
   memmap_region *region = opening->region;
   if (!(opening->request->flags & MEMMAP_SHARED_OBJECT) || region->fd >= 0) return 0;
-  int fd = platform_memory_object(region->mapped, region->huge_shift);
+  /* As long as was asked for, so that who opens it finds that length; of huge pages whole ones. */
+  uint64_t size = region->huge_shift ? region->mapped : region->length_bytes;
+  int fd = platform_memory_object(size, region->huge_shift);
   if (fd < 0) return fd;
   region->fd = fd;
-  opening->look.size_bytes = region->mapped;
+  opening->look.size_bytes = size;
   return 0;
 }
 
@@ -336,6 +353,7 @@ static int realize(struct opening *opening) {
 int memmap_map(const struct memmap_request *request, memmap_region **result_region,
                struct memmap_facts *facts) {
   int result = memmap_initialize();
+  if (result == 0) result = room_take(MEMMAP_CALL_MMAP);
   if (result) return result;
   memmap_region *region = calloc(1, sizeof(*region));
   if (!region) return memmap_failure(MEMMAP_CALL_MALLOC, ENOMEM);
@@ -347,7 +365,7 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   region->page = (size_t)opening.look.page_bytes;
   region->object_kind = opening.look.kind;
   region->access = request->access;
-  region->flags = request->flags;
+  region->flags = flags_of_new(request);
   region->huge_shift = opening.look.kind == MEMMAP_OBJECT_NONE ? request->huge_shift : 0;
   region->has_capacity = request->capacity_bytes != 0;
   region->is_shared = opening.look.kind == MEMMAP_OBJECT_NONE

@@ -135,6 +135,11 @@ void region_unlock_for_move(memmap_region *region, uintptr_t address, size_t fir
 /* munlockall makes all that the lock maps say untrue. */
 void region_check_locks(memmap_region *region);
 unsigned region_lock_epoch(void);
+void region_forget_locks(void);
+/* How regions that are made now are locked: 0, LOCK_NOW or LOCK_ON_FAULT. */
+int region_lock_of_new(void);
+/* Locks pages of a region that is being made or grown, as it was asked for. */
+int region_lock_added(memmap_region *region, size_t first, size_t end);
 /* Reserves an aligned range anywhere. */
 int reserve_addresses(uintptr_t *address, size_t length, size_t alignment);
 /* Where transparent huge pages are used, ranges start at their multiples: 2 MiB, the size that

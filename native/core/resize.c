@@ -15,6 +15,7 @@
 
 #include "core/region.h"
 #include "core/registry.h"
+#include "core/room.h"
 
 struct resizing {
   memmap_region *region;
@@ -71,7 +72,7 @@ static int set_object_size(struct resizing *resizing, uint64_t old_length) {
   if (resizing->length >= old_length) return 0;
   /* A sealed memory object keeps its size, without pages. */
   if (region->flags & MEMMAP_SHARED_OBJECT) {
-    return platform_punch(region->fd, end, resizing->object_size - end);
+    return platform_punch(region->fd, end, round_up(resizing->object_size, region->page) - end);
   }
   /* Cut only what ended with the mapping. */
   if (object_end(region, old_length) < resizing->object_size) return 0;
@@ -96,16 +97,6 @@ static int advise_added(memmap_region *region, size_t first, size_t end) {
     range_map_set(&region->advices, page, stop, bits | ADVICE_HUGEPAGE);
     result = range_map_reserve(&region->advices);
   }
-  return result;
-}
-
-static int lock_added(memmap_region *region, size_t first, size_t end) {
-  if (!(region->flags & MEMMAP_LOCKED)) return 0;
-  int result = range_map_reserve(&region->locks);
-  if (result == 0) {
-    result = platform_lock(page_address(region, first), (end - first) * region->page, false);
-  }
-  if (result == 0) range_map_set(&region->locks, first, end, LOCK_NOW);
   return result;
 }
 
@@ -138,7 +129,7 @@ static int resize_in_place(struct resizing *resizing) {
     result = advise_added(region, before, after);
     size_t first = before;
     if (result == 0) result = region_place(region, &first, after);
-    if (result == 0) result = lock_added(region, before, after);
+    if (result == 0) result = region_lock_added(region, before, after);
   } else if (after < before) {
     result = place_reservation(page_address(region, after), (before - after) * region->page,
                                MEMMAP_NONE);
@@ -214,12 +205,12 @@ static int fill_new_place(memmap_region *region, struct place old) {
   if (region->fd >= 0) {
     size_t first = 0;
     result = after ? region_place(region, &first, after) : 0;
-    if (result == 0 && after > before) result = lock_added(region, before, after);
+    if (result == 0 && after > before) result = region_lock_added(region, before, after);
     return result;
   }
   size_t first = kept;
   result = after > kept ? region_place(region, &first, after) : 0;
-  if (result == 0 && after > kept) result = lock_added(region, kept, after);
+  if (result == 0 && after > kept) result = region_lock_added(region, kept, after);
   size_t done = 0;
   for (size_t stop; result == 0 && done < kept; done = stop) {
     stop = piece_end(region, done, kept);
@@ -317,6 +308,8 @@ int memmap_resize(memmap_region *region, uint64_t length, memmap_region **former
   bool is_pinned = region->readers > 0 && (!region->has_capacity || length < region->length_bytes);
   platform_lock_drop(&region->lock);
   if (is_pinned) return memmap_failure(MEMMAP_CALL_MREMAP, EBUSY);
+  result = room_take(MEMMAP_CALL_MMAP);
+  if (result) return result;
   result = grow_object(&resizing);
   if (result == 0 && region->has_capacity) {
     platform_lock_take(&region->lock);

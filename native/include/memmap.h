@@ -45,6 +45,7 @@ enum memmap_flags {
   MEMMAP_HUGE_TRANSPARENT = 1 << 5,
   MEMMAP_SHARED_OBJECT = 1 << 6, /* anonymous memory on a memfd, sealed against shrinking */
   MEMMAP_PRIVATE = 1 << 7, /* MAP_PRIVATE whatever the access: the range may become writable */
+  MEMMAP_LOCKED_ON_FAULT = 1 << 8, /* pages are locked as they come in; the engine's own */
 };
 
 /* Why a request cannot be met although no system call failed; positive answers of memmap_map
@@ -105,7 +106,7 @@ enum memmap_call_name {
   MEMMAP_CALL_NONE, MEMMAP_CALL_CLOSE, MEMMAP_CALL_EVENTFD, MEMMAP_CALL_FALLOCATE,
   MEMMAP_CALL_FCNTL, MEMMAP_CALL_FSTAT, MEMMAP_CALL_FTRUNCATE, MEMMAP_CALL_IOCTL,
   MEMMAP_CALL_MADVISE, MEMMAP_CALL_MALLOC, MEMMAP_CALL_MEMFD_CREATE, MEMMAP_CALL_MINCORE,
-  MEMMAP_CALL_MLOCK, MEMMAP_CALL_MLOCKALL, MEMMAP_CALL_MMAP, MEMMAP_CALL_MPROTECT,
+  MEMMAP_CALL_MLOCK, MEMMAP_CALL_MMAP, MEMMAP_CALL_MPROTECT,
   MEMMAP_CALL_MREMAP, MEMMAP_CALL_MSYNC, MEMMAP_CALL_MUNLOCK, MEMMAP_CALL_MUNLOCKALL,
   MEMMAP_CALL_MUNMAP, MEMMAP_CALL_OPEN, MEMMAP_CALL_POSIX_FADVISE, MEMMAP_CALL_PTHREAD_CREATE,
   MEMMAP_CALL_PWRITE, MEMMAP_CALL_SIGACTION, MEMMAP_CALL_SYNC_FILE_RANGE,
@@ -214,6 +215,8 @@ int memmap_residency(memmap_region *region, uint64_t offset_bytes, uint64_t leng
 int memmap_lock(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,
                 bool on_fault);
 int memmap_unlock(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes);
+/* All of the process that nobody gives back by madvise: files, malloc's heap, regions; future:
+ * regions only. post: on failure exactly what was locked before is locked. */
 int memmap_lock_all(bool current, bool future, bool on_fault);
 int memmap_unlock_all(void);
 

@@ -36,8 +36,12 @@ int platform_sync(uintptr_t address, size_t length, enum memmap_sync mode, bool 
 int platform_advise(uintptr_t address, size_t length, enum memmap_advice advice);
 int platform_lock(uintptr_t address, size_t length, bool on_fault);
 int platform_unlock(uintptr_t address, size_t length);
-int platform_lock_all(bool current, bool future, bool on_fault);
 int platform_unlock_all(void);
+/* Mappings that this process has, and how many it may have; 0: no limit is known. */
+int64_t platform_mappings(void);
+int64_t platform_mappings_max(void);
+/* Where malloc's heap ends: the first page behind it. */
+uintptr_t platform_heap_end(void);
 int platform_resident(uintptr_t address, size_t length, unsigned char *pages);
 
 /* -- files ------------------------------------------------------------------------------------- */

@@ -16,7 +16,10 @@ export interface LockAllOptions {
 }
 
 /**
- * Locks all pages of the process in memory (mlockall): code, heaps and every mapping.
+ * Locks what the process has mapped in memory: programs, libraries and other files, malloc's heap,
+ * and every Mapping; with `future` each Mapping that is made from now on. Left out are the engine's
+ * own heap and the stacks: V8 aborts the process when it cannot give locked pages back, so that
+ * mlockall(2) is no way here. What must not reach the swap belongs into a Mapping.
  * @throws MemmapError EPERM or ENOMEM, with the limit that was met.
  */
 export function lockAll(options: LockAllOptions = {}): void {

@@ -3,7 +3,7 @@
  * of each system call, with the limit that was met and the way out.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorName, types } from 'node:util';
 import { Fact, type NativeFailure, native, objectKinds, Refusal } from '../binding/native.ts';
 import { closed, type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
 import type { Request } from './options.ts';
@@ -93,10 +93,19 @@ function lockHint(): string {
   );
 }
 
-/** ENOMEM has four causes that can be told apart by looking. */
-function memoryHint(context: Context): string {
+/** Where mappings have run out; room.c of the engine stops before the kernel does. */
+function mappingsHint(): string | undefined {
   const maximum = readNumber('/proc/sys/vm/max_map_count') ?? Number.POSITIVE_INFINITY;
   const mappings = countMappings();
+  if (mappings < maximum - maximum / 64 - 16) return undefined;
+  return (
+    `the process has ${mappings} mappings and vm.max_map_count is ${maximum}: close some, or ` +
+    'raise it; a 64th of them is left to the rest of the process'
+  );
+}
+
+/** ENOMEM has four causes that can be told apart by looking. */
+function memoryHint(context: Context): string {
   if (context.hugePages) {
     const total = readNumber('/proc/sys/vm/nr_hugepages');
     return (
@@ -104,9 +113,8 @@ function memoryHint(context: Context): string {
       "reserve some (sysctl vm.nr_hugepages=N), or use hugePages: 'transparent'"
     );
   }
-  if (mappings >= maximum - 16) {
-    return `the process has ${mappings} mappings and vm.max_map_count is ${maximum}: close some, or raise it`;
-  }
+  const usedUp = mappingsHint();
+  if (usedUp) return usedUp;
   const space = processLimit('Max address space');
   if (space !== undefined && Number.isFinite(space)) {
     return `RLIMIT_AS allows ${space} bytes of address space: raise it (ulimit -v), or map less`;
@@ -132,7 +140,9 @@ function cure(code: string, syscall: string, context: Context): string | undefin
         ? "open the descriptor for reading and writing ('r+'), or use access 'read' or 'copy'"
         : "open the descriptor for reading ('r'): a mapping needs it whatever its access is";
     case 'EAGAIN':
-      return syscall === 'pthread_create' ? 'raise RLIMIT_NPROC (ulimit -u)' : lockHint();
+      return syscall === 'pthread_create'
+        ? 'raise RLIMIT_NPROC (ulimit -u)'
+        : (mappingsHint() ?? lockHint());
     case 'EBADF':
       return 'the descriptor was closed, or belongs to another process; map() keeps one of its own';
     case 'EBUSY':
@@ -162,11 +172,11 @@ function cure(code: string, syscall: string, context: Context): string | undefin
     case 'ENOMEM':
       if (context.isCut)
         return 'the file has become shorter than its mapping: resize() to its size';
-      return syscall === 'mlock' || syscall === 'mlockall' ? lockHint() : memoryHint(context);
+      return syscall === 'mlock' ? (mappingsHint() ?? lockHint()) : memoryHint(context);
     case 'ENOSPC':
       return 'the file is as it was; free space on its file system, or ask for less';
     case 'EPERM':
-      if (syscall === 'mlock' || syscall === 'mlockall') return lockHint();
+      if (syscall === 'mlock') return lockHint();
       if (syscall === 'ftruncate') return 'the file is sealed or append-only';
       return 'the file is sealed, or a capability is missing';
     case 'ENOTSUP':
@@ -181,12 +191,12 @@ function cure(code: string, syscall: string, context: Context): string | undefin
 }
 
 function isFailure(error: unknown): error is NativeFailure {
-  return error instanceof Error && 'errno' in error && 'syscall' in error;
+  return types.isNativeError(error) && 'errno' in error && 'syscall' in error;
 }
 
 /** Makes the library's error of one the engine threw; others pass. */
 function isClosed(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === 'ERR_MEMMAP_CLOSED';
+  return types.isNativeError(error) && (error as { code?: unknown }).code === 'ERR_MEMMAP_CLOSED';
 }
 
 export function refused(error: unknown, context: Context): unknown {

@@ -376,6 +376,42 @@ hazard(
   { code: 1, check: ({ stderr }) => assert.match(stderr, uncaught) },
 );
 
+hazard(
+  'a store after close is told, also when its buffer is collected before anybody looks',
+  async () => {
+    (() => {
+      const mapping = anonymous(page, { shared: true });
+      const view = mapping.view(Uint8Array);
+      mapping.close();
+      view[0] = 1;
+    })();
+    new Array(1000).fill({}); // over what the stack still holds
+    collect();
+    collect();
+    await turns(200);
+  },
+  {
+    code: 1,
+    check: ({ stderr }) =>
+      assert.match(stderr, /Cannot write byte 0 of memory: the mapping was closed/),
+  },
+);
+
+hazard('and by its mapping, where that is still there', async () => {
+  const mapping = anonymous(page, { shared: true });
+  const faults: string[] = [];
+  mapping.on('fault', ({ code }) => faults.push(code));
+  (() => {
+    const view = mapping.view(Uint8Array);
+    mapping.close();
+    view[0] = 1;
+  })();
+  collect();
+  collect();
+  await turns(200);
+  assert.deepEqual(faults, ['ERR_MEMMAP_CLOSED']);
+});
+
 hazard('several kinds: the first, with the others in others', () => {
   const path = temporaryFile(8 * page);
   const mapping = map(path, { access: 'write' });

@@ -127,6 +127,18 @@ test('the end of the mapping counts as aligned', () => {
   assert.equal(mapping.bytes[0], 7);
 });
 
+test("'remove' takes exactly the bytes of the mapping, not the pages around them", kernel, () => {
+  const path = temporaryFile(length);
+  const from = pageSize - 96;
+  using part = map(path, { access: 'write', offset: from, length: 200 });
+  part.discard('remove');
+  const expected = pattern(length).fill(0, from, from + 200);
+  assert.ok(readFileSync(path).equals(expected));
+  using whole = map(path, { access: 'write', length: 2 * pageSize + 10 });
+  whole.discard('remove', { offset: 2 * pageSize, length: 10 });
+  assert.ok(readFileSync(path).equals(expected.fill(0, 2 * pageSize, 2 * pageSize + 10)));
+});
+
 test('locked pages are not discarded', kernel, () => {
   using mapping = anonymous(length);
   mapping.bytes.fill(7);

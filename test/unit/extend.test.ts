@@ -1,10 +1,26 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { map, pageSize } from 'memmap';
 import { runModule } from '../support/child.ts';
-import { lacksKernel, lacksRoot, mounted, needs, openDescriptors } from '../support/machine.ts';
+import {
+  asNobody,
+  lacksCommand,
+  lacksKernel,
+  lacksRoot,
+  mounted,
+  needs,
+  openDescriptors,
+} from '../support/machine.ts';
 import { pattern, temporaryFile, temporaryPath } from '../support/temporary.ts';
 
 const write = { access: 'write' } as const;
@@ -23,6 +39,14 @@ test('create leaves a file that is there alone', () => {
   const path = temporaryFile('content');
   using mapping = map(path, { ...write, create: true });
   assert.equal(mapping.bytes.toString(), 'content');
+});
+
+test('create makes the file that a link points to', () => {
+  const [link, target] = [temporaryPath(), temporaryPath()];
+  symlinkSync(target, link);
+  using mapping = map(link, { ...write, create: true, extend: true, length: 10 });
+  assert.equal(mapping.byteLength, 10);
+  assert.equal(statSync(target).size, 10);
 });
 
 test('create with extend makes a file of zeros with its blocks', () => {
@@ -95,22 +119,34 @@ test('a file that was extended for a refused mapping is as it was', () => {
   assert.deepEqual(readFileSync(path), pattern(10));
 });
 
-test('also when the advice is what is refused', needs(lacksKernel, lacksRoot), async () => {
-  // The kernel does not put locked pages out of memory (mm/madvise.c, can_madv_lru_vma).
+const limited = needs(lacksKernel, lacksRoot, !lacksRoot && lacksCommand('setpriv', 'prlimit'));
+
+test('also when the lock is what is refused', limited, async () => {
   const source = `
     import assert from 'node:assert/strict';
     import { existsSync, readFileSync } from 'node:fs';
-    import { lockAll, map } from 'memmap';
+    import { lockAll, map, unlockAll } from 'memmap';
     const [, created, extended] = process.argv;
-    lockAll({ current: false, future: true });
+    const options = { access: 'write', create: true, extend: true, length: 10 };
     for (const path of [created, extended]) {
-      const options = { access: 'write', create: true, extend: true, length: 10, advice: 'cold' };
-      assert.throws(() => map(path, options), { code: 'EINVAL', syscall: 'madvise' });
+      assert.throws(() => map(path, { ...options, locked: true }), { syscall: 'mlock' });
+      lockAll({ current: false, future: true });
+      assert.throws(() => map(path, options), { syscall: 'mlock', hint: /RLIMIT_MEMLOCK/ });
+      lockAll({ current: false, future: true, onFault: true });
+      assert.throws(() => map(path, options), { syscall: 'mlock' });
+      unlockAll();
     }
     assert.ok(!existsSync(created));
     assert.equal(readFileSync(extended, 'utf8'), 'abc');`;
-  const args = [temporaryPath(), temporaryFile('abc')];
-  const { code, signal, stderr } = await runModule(source, { args });
+  const folder = temporaryPath();
+  mkdirSync(folder);
+  chmodSync(dirname(folder), 0o755);
+  chmodSync(folder, 0o777);
+  const args = [join(folder, 'created'), join(folder, 'extended')];
+  writeFileSync(args[1] as string, 'abc');
+  chmodSync(args[1] as string, 0o666);
+  const prefix = [...asNobody, 'prlimit', '--memlock=0:0'];
+  const { code, signal, stderr } = await runModule(source, { args, prefix });
   assert.deepEqual([stderr, code, signal], ['', 0, null]);
 });
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { anonymous } from 'memmap';
 import { runModule } from '../support/child.ts';
-import { isEmulated, lacksCommand, lacksKernel, needs } from '../support/machine.ts';
+import { isEmulated, lacksCommand, lacksKernel, lacksRoot, needs } from '../support/machine.ts';
 import { temporaryFile } from '../support/temporary.ts';
 
 const limited = needs(lacksKernel, lacksCommand('prlimit'));
@@ -136,6 +136,46 @@ test('mappings (vm.max_map_count)', countable, async () => {
     assert.equal(map(path).bytes.length, 10);`,
   );
 });
+
+const lockable = lacksRoot ? needs(lacksRoot) : countable;
+
+for (const [what, step] of Object.entries({
+  protect: "protect('read', range)",
+  advise: "advise('dontdump', range)",
+  lock: 'lock(range)',
+})) {
+  test(
+    `the rest of the process has mappings left when ${what} has used up its own`,
+    what === 'lock' ? lockable : countable,
+    async () => {
+      await underLimit(
+        [],
+        `
+      const pages = 2 * Number(readFileSync('/proc/sys/vm/max_map_count', 'utf8'));
+      const mapping = anonymous(pages * pageSize, { noReserve: true });
+      let failure;
+      try {
+        for (let page = 1; page < pages; page += 2) {
+          const range = { offset: page * pageSize, length: pageSize };
+          mapping.${step};
+        }
+      } catch (error) {
+        failure = error;
+      }
+      assert.equal(failure.code, 'ENOMEM');
+      assert.match(failure.hint, /vm\\.max_map_count is \\d+: close some/);
+      assert.throws(() => map(path), { code: 'ENOMEM' });
+      let garbage = [];
+      for (let i = 0; i < 300; i++) {
+        garbage.push(new Array(100_000).fill(i));
+        if (garbage.length === 50) garbage = [];
+      }
+      mapping.close();
+      assert.equal(map(path).bytes.length, 10);`,
+      );
+    },
+  );
+}
 
 test('more than the system promises', needs(isEmulated && 'the emulator promises anything'), () => {
   const mode = readFileSync('/proc/sys/vm/overcommit_memory', 'utf8').trim();

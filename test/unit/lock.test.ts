@@ -191,6 +191,65 @@ test('lockAll of what comes, and unlockAll', needs(lacksKernel, lacksRoot), asyn
   assert.deepEqual([code, stderr], [0, '']);
 });
 
+test(
+  'lockAll leaves the engine what it must give back',
+  needs(lacksKernel, lacksRoot),
+  async () => {
+    for (const options of [
+      '',
+      '{ future: true }',
+      '{ onFault: true }',
+      '{ future: true, onFault: true }',
+    ]) {
+      const { code, signal, stderr } = await runModule(`
+      import assert from 'node:assert/strict';
+      import { once } from 'node:events';
+      import { Worker } from 'node:worker_threads';
+      import { anonymous, lockAll } from 'memmap';
+      const kept = [anonymous(2 ** 20), anonymous(2 ** 20, { shared: true })];
+      for (const mapping of kept) mapping.bytes.fill(1);
+      lockAll(${options});
+      let garbage = [];
+      for (let i = 0; i < 100; i++) {
+        garbage.push(new Array(100_000).fill(i), new Function('x', 'return x + ' + i)(i));
+        if (i % 20 === 19) {
+          garbage = [];
+          globalThis.gc?.();
+        }
+      }
+      const later = anonymous(2 ** 20, { shared: true });
+      later.bytes.fill(2);
+      const worker = new Worker('for (let i = 0; i < 50; i++) new Array(100_000).fill(i)', { eval: true });
+      await once(worker, 'exit');
+      later.close();
+      for (const mapping of kept) assert.equal(mapping.bytes[4096], 1);`);
+      assert.deepEqual([stderr, code, signal], ['', 0, null], options);
+    }
+  },
+);
+
+test('lockAll keeps a mapping locked through a fault, and marks no one locked that was', async () => {
+  const path = temporaryFile(4 * pageSize);
+  const { code, stderr } = await runModule(
+    `
+    import assert from 'node:assert/strict';
+    import { lockAll, map, unlockAll } from 'memmap';
+    const mapping = map(process.argv[1]);
+    try { lockAll({ onFault: true }); } catch (error) {
+      assert.match(error.hint, /RLIMIT_MEMLOCK/);
+      process.exit(0);
+    }
+    mapping.bytes[0] = 1;
+    assert.throws(() => mapping.check(), { code: 'ERR_MEMMAP_READ_ONLY' });
+    const { kernelMapping } = await import(process.argv[2]);
+    assert.ok(kernelMapping(mapping.address).flags.includes('lo'));
+    unlockAll();
+    assert.ok(!kernelMapping(mapping.address).flags.includes('lo'));`,
+    { args: [path, new URL('../support/machine.js', import.meta.url).href] },
+  );
+  assert.deepEqual([stderr, code], ['', 0]);
+});
+
 test('lockAll refuses wrong options by name', () => {
   for (const name of ['current', 'future', 'onFault']) {
     const message = new RegExp(`"options\\.${name}"`);

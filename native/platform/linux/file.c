@@ -43,7 +43,8 @@ int platform_open(const char *path, bool write, bool create, bool *created) {
   if (fd < 0 && create && memmap_errno(fd) == ENOENT) {
     fd = try_open(path, flags | O_CREAT | O_EXCL);
     *created = fd >= 0;
-    if (fd < 0 && memmap_errno(fd) == EEXIST) fd = try_open(path, flags);
+    /* Made by others meanwhile, or a link to a file that is still to be made. */
+    if (fd < 0 && memmap_errno(fd) == EEXIST) fd = try_open(path, flags | O_CREAT);
   }
   if (fd >= 0) return fd;
   /* Directories and sockets cannot be opened so, but looked at, to say what they are. */

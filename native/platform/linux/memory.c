@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -122,13 +123,33 @@ int platform_unlock(uintptr_t address, size_t length) {
   return answer(MEMMAP_CALL_MUNLOCK, munlock((void *)address, length));
 }
 
-int platform_lock_all(bool current, bool future, bool on_fault) {
-  int flags = (current ? MCL_CURRENT : 0) | (future ? MCL_FUTURE : 0) |
-              (on_fault ? MCL_ONFAULT : 0);
-  return answer(MEMMAP_CALL_MLOCKALL, mlockall(flags));
+int platform_unlock_all(void) { return answer(MEMMAP_CALL_MUNLOCKALL, munlockall()); }
+
+int64_t platform_mappings(void) {
+  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char piece[1 << 14];
+  int64_t lines = 0;
+  for (ssize_t got; (got = read(fd, piece, sizeof(piece))) > 0;) {
+    for (ssize_t i = 0; i < got; i++) lines += piece[i] == '\n';
+  }
+  close(fd);
+  return lines;
 }
 
-int platform_unlock_all(void) { return answer(MEMMAP_CALL_MUNLOCKALL, munlockall()); }
+int64_t platform_mappings_max(void) {
+  char text[32] = "";
+  int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  return got > 0 ? strtoll(text, NULL, 10) : 0;
+}
+
+uintptr_t platform_heap_end(void) {
+  uintptr_t end = (uintptr_t)sbrk(0), page = platform_page_bytes();
+  return (end + page - 1) / page * page;
+}
 
 int platform_resident(uintptr_t address, size_t length, unsigned char *pages) {
   return answer(MEMMAP_CALL_MINCORE, mincore((void *)address, length, pages));

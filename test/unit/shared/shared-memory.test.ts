@@ -128,6 +128,17 @@ test('an object with a capacity grows where it is', () => {
   assert.equal(other.bytes[4 * pageSize - 1], 9);
 });
 
+test('anonymous shared memory is as long as was asked for, wherever it is opened', () => {
+  using memory = SharedMemory.anonymous(5000, { capacity: 3 * 5000 });
+  using same = SharedMemory.adopt(memory.fd);
+  assert.equal(same.byteLength, 5000);
+  memory.resize(7001);
+  using longer = map(`/proc/self/fd/${memory.fd}`);
+  assert.equal(longer.byteLength, 7001);
+  memory.bytes[7000] = 5;
+  assert.equal(longer.bytes[7000], 5);
+});
+
 test('anonymous shared memory has a descriptor that cannot be shortened', () => {
   using memory = SharedMemory.anonymous(3 * pageSize);
   assert.ok(memory.fd >= 0);
