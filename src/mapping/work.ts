@@ -75,6 +75,14 @@ export function tellProgress(
   }
 }
 
+/**
+ * Whether work ended well or by being cancelled. What is aborted before the promise settles rejects
+ * with the reason, also when the work was done by then: whoever aborts need not know.
+ */
+export function isNoFailure(error: NativeFailure | undefined): boolean {
+  return !error || getSystemErrorName(error.errno) === 'ECANCELED';
+}
+
 /** Starts work on a mapping; resolves when it is done, rejects with what `onProgress` threw. */
 export function runWork(
   mapping: object,
@@ -96,10 +104,9 @@ export function runWork(
       }
       forgetSignal?.();
       if (thrown) reject(thrown.error);
-      else if (!error) resolve();
-      else if (signal?.aborted && getSystemErrorName(error.errno) === 'ECANCELED') {
-        reject(signal.reason);
-      } else reject(error);
+      else if (signal?.aborted && isNoFailure(error)) reject(signal.reason);
+      else if (error) reject(error);
+      else resolve();
     };
     const { offset, length } = span;
     const hasProgress = onProgress !== undefined;

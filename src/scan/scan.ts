@@ -18,7 +18,13 @@ import { integer, object } from '../core/validate.ts';
 import { cutFault, deliverLater, takeFaults, witnessFaults } from '../mapping/fault.ts';
 import { Mapping } from '../mapping/mapping.ts';
 import { refused } from '../mapping/refusal.ts';
-import { onAbort, type Thrown, tellProgress, type WorkOptions } from '../mapping/work.ts';
+import {
+  isNoFailure,
+  onAbort,
+  type Thrown,
+  tellProgress,
+  type WorkOptions,
+} from '../mapping/work.ts';
 
 /** Where a scan looks. */
 export interface ScanRange {
@@ -170,9 +176,12 @@ export function scan(
         fail(thrown.error);
         return;
       }
+      if (signal?.aborted && isNoFailure(error)) {
+        fail(signal.reason);
+        return;
+      }
       if (error) {
-        const isAbort = signal?.aborted && getSystemErrorName(error.errno) === 'ECANCELED';
-        fail(isAbort ? signal.reason : refused(error, contextOf(mapping)));
+        fail(refused(error, contextOf(mapping)));
         return;
       }
       // Also what others took while it waited for a thread: it may have read what stood in for pages.

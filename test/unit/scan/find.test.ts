@@ -73,6 +73,26 @@ test('beyond 4 GiB', async () => {
   assert.deepEqual(all, [2 ** 32 - 3, size - 7]);
 });
 
+test('what is aborted before it settles rejects, also when the scan is through by then', async () => {
+  using mapping = anonymous(2 ** 16);
+  const reason = new Error('enough');
+  for (const work of [find, findLast, count] as const) {
+    for (let round = 0; round < 10; round++) {
+      const stop = new AbortController();
+      const promise = work(mapping, 'b', { signal: stop.signal });
+      stop.abort(reason);
+      await assert.rejects(promise, reason);
+    }
+  }
+  const stop = new AbortController();
+  const lines = lineCount(mapping, { signal: stop.signal });
+  const index = LineIndex.build(mapping, { signal: stop.signal });
+  const pages = mapping.prefetch({}, { signal: stop.signal });
+  stop.abort(reason);
+  const all = await Promise.allSettled([lines, index, pages]);
+  for (const settled of all) assert.equal((settled as PromiseRejectedResult).reason, reason);
+});
+
 test('aborts in the middle, and tells the progress', async () => {
   const path = temporaryPath('sparse');
   closeSync(openSync(path, 'w'));
