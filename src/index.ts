@@ -6,6 +6,7 @@ export {
   type FlushOptions,
   type FlushSyncOptions,
   Mapping,
+  type MappingFacts,
   type Protection,
   type ViewConstructor,
 } from './mapping/mapping.ts';

@@ -90,6 +90,11 @@ export class FaultError extends MemmapError {
     this.others = details.others ?? [];
   }
 
+  /** For `JSON.stringify`, which refuses a bigint: the address in hexadecimal. */
+  toJSON(): object {
+    return { ...this, address: `0x${this.address.toString(16)}` };
+  }
+
   static {
     Object.defineProperty(FaultError.prototype, 'name', { value: 'FaultError' });
   }

@@ -61,9 +61,21 @@ export function abortSignal(name: string, value: unknown): asserts value is Abor
   }
 }
 
+/** As Node's own functions tell: of any realm. */
+export function isUrl(value: unknown): value is URL {
+  const { href, protocol, auth, path } = Object(value) as Record<string, unknown>;
+  return typeof href === 'string' && typeof protocol === 'string' && auth === path && !path;
+}
+
+/** Tells a typed array of any realm by what the engine knows of it, which nobody can pretend. */
+const typeName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)?.get;
+
 /** Any view of bytes, as a Uint8Array over the same memory. */
 export function bytesOf(name: string, value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
+  if (typeName?.call(value) === 'Uint8Array') return value as Uint8Array;
   if (ArrayBuffer.isView(value)) {
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }

@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { invalidArgument } from '../core/errors.ts';
-import { integer, object, oneOf } from '../core/validate.ts';
+import { integer, isUrl, object, oneOf } from '../core/validate.ts';
 import { addressSpace } from './address-space.ts';
 import { checkFile } from './checks-file.ts';
 import { checkKernel } from './checks-kernel.ts';
@@ -64,7 +64,7 @@ function processChecks(pid: number): Check[] {
 export function diagnose(target?: string | URL | number, needs: Needs = {}): Check[] {
   const wanted = readNeeds(needs);
   if (target !== undefined && !['string', 'number'].includes(typeof target)) {
-    if (!(target instanceof URL)) {
+    if (!isUrl(target)) {
       throw invalidArgument('target', 'a path, a file URL or the number of a process', target);
     }
   }

@@ -3,7 +3,7 @@
  */
 import { constants } from 'node:buffer';
 import { EventEmitter } from 'node:events';
-import { getSystemErrorName, inspect } from 'node:util';
+import { getSystemErrorName, inspect, types } from 'node:util';
 import {
   Access,
   Fact,
@@ -55,10 +55,20 @@ export interface FlushOptions extends WorkOptions {
   invalidate?: boolean | undefined;
 }
 
+/** What {@link Mapping.toJSON} gives: the facts, the address in hexadecimal. */
+export interface MappingFacts {
+  readonly path: string | null;
+  readonly access: MappingAccess;
+  readonly offset: number;
+  readonly byteLength: number;
+  readonly address: string;
+  readonly shared: boolean;
+  readonly closed: boolean;
+}
+
 /** Only this library makes mappings. */
 const making = Symbol('making');
 const protections = ['none', 'read', 'write'] as const;
-const TypedArray: unknown = Object.getPrototypeOf(Uint8Array);
 
 /**
  * Mappings that other threads may be using although nothing here refers to them any more: they
@@ -99,9 +109,21 @@ function refuseThenable(value: unknown): void {
   }
 }
 
+function notTypedArray(Type: unknown): TypeError {
+  return invalidArgument('Type', 'the constructor of a typed array', Type);
+}
+
+/** Also of typed arrays of another realm (vm, Jest), and of classes that extend one. */
+function elementBytes(Type: unknown): number {
+  const isType = typeof Type === 'function' && Type !== Buffer;
+  const { BYTES_PER_ELEMENT: size } = (isType ? Type : {}) as { BYTES_PER_ELEMENT?: unknown };
+  if (size !== 1 && size !== 2 && size !== 4 && size !== 8) throw notTypedArray(Type);
+  return size;
+}
+
 /** Makes a fault the cause of what fn threw; false where that cannot have one. */
 function becomesCause(error: unknown, fault: FaultError): boolean {
-  if (!(error instanceof Error) || 'cause' in error || !Object.isExtensible(error)) return false;
+  if (!types.isNativeError(error) || 'cause' in error || !Object.isExtensible(error)) return false;
   const property = { value: fault, configurable: true, writable: true };
   return Reflect.defineProperty(error, 'cause', property);
 }
@@ -183,7 +205,7 @@ export class Mapping extends Uncloneable {
     this.#enter('share');
     const { shared, path, access, offset } = this.#origin;
     const buffer = this.#buffer;
-    if (!shared || !(buffer instanceof SharedArrayBuffer)) throw notShared(this.#origin);
+    if (!shared || !types.isSharedArrayBuffer(buffer)) throw notShared(this.#origin);
     kept.add(this);
     return makeHandle(this, { buffer, path, access, offset });
   }
@@ -327,9 +349,7 @@ export class Mapping extends Uncloneable {
    * @throws RangeError with the nearest aligned offset when it is not aligned.
    */
   view<T>(Type: ViewConstructor<T>, byteOffset?: number, length?: number): T {
-    const isType = typeof Type === 'function' && Object.getPrototypeOf(Type) === TypedArray;
-    if (!isType) throw invalidArgument('Type', 'the constructor of a typed array', Type);
-    const size = Type.BYTES_PER_ELEMENT;
+    const size = elementBytes(Type);
     if (length !== undefined) {
       integer('length', length, 0, Math.floor(Number.MAX_SAFE_INTEGER / size));
     }
@@ -341,7 +361,9 @@ export class Mapping extends Uncloneable {
       throw outOfRange('length', expected, `${part.length} bytes`, hint);
     }
     const { buffer, at } = this.#under(part.offset, part.length);
-    return new Type(buffer, at, part.length / size);
+    const view = new Type(buffer, at, part.length / size);
+    if (!types.isTypedArray(view)) throw notTypedArray(Type);
+    return view;
   }
 
   /** A DataView over a part of the mapping, at any offset. */
@@ -396,6 +418,7 @@ export class Mapping extends Uncloneable {
     this.#enter('flush');
     const span = within(given, this.#size());
     this.#refuseFlushOfCopy();
+    work.signal?.throwIfAborted();
     if (!this.#canFlush(span)) return;
     try {
       await runWork(this, Work.flush, span, work, invalidate);
@@ -419,7 +442,7 @@ export class Mapping extends Uncloneable {
   }
 
   #refuseFlushOfCopy(): void {
-    if (this.#origin.access !== 'copy') return;
+    if (this.#origin.access !== 'copy' || this.#size() === 0) return;
     throw unsupported(
       `flush ${this.#origin.name}`,
       "the stores of a 'copy' mapping never reach its file",
@@ -499,8 +522,9 @@ export class Mapping extends Uncloneable {
     } catch (error) {
       throw refused(error, this.#context(`${verb} ${this.#origin.name}`));
     }
+    if (this.#closed) return packResidency(this.#page, new Uint8Array(0));
     // It may have become shorter meanwhile.
-    const size = this.#closed ? 0 : this.#size();
+    const size = this.#size();
     const offset = Math.min(span.offset, size);
     return this.residency({ offset, length: Math.min(span.length, size - offset) });
   }
@@ -580,11 +604,12 @@ export class Mapping extends Uncloneable {
     callback('fn', fn);
     this.#enter('raise the access');
     const { name } = this.#origin;
-    const restore = attempt(
-      () => raiseProtection(this, this.#size(), Access[access]),
-      () => this.#context(`raise the access of ${name} to '${access}'`),
-    );
+    // Within the guard: a fault of another thread may end it before anything is raised.
     return this.guard(() => {
+      const restore = attempt(
+        () => raiseProtection(this, this.#size(), Access[access]),
+        () => this.#context(`raise the access of ${name} to '${access}'`),
+      );
       try {
         return fn(this);
       } finally {
@@ -651,6 +676,7 @@ export class Mapping extends Uncloneable {
     boolean('options.reset', reset);
     this.#enter('look for written pages');
     const span = within(given, this.#size());
+    if (span.length === 0) return [];
     const isPrivate = this.access === 'copy' || (this.fd < 0 && this.access !== 'none');
     if (!this.#watched && (reset || !isPrivate)) {
       throw unsupported('look for written pages', 'nobody watches the stores to this mapping', {
@@ -751,17 +777,23 @@ export class Mapping extends Uncloneable {
     this.close();
   }
 
-  [inspect.custom](depth: number, options: object): string {
-    const { path, access, offset, byteLength, address, shared } = this;
-    const facts = {
+  /** The facts, for `JSON.stringify` and for test runners that print what they compare. */
+  toJSON(): MappingFacts {
+    const { path, access, offset, byteLength, address, shared, closed } = this;
+    return {
       path,
       access,
       offset,
       byteLength,
       address: `0x${address.toString(16)}`,
       shared,
+      closed,
     };
-    const state = this.#closed ? ' (closed)' : '';
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    const { closed: isClosed, ...facts } = this.toJSON();
+    const state = isClosed ? ' (closed)' : '';
     return depth < 0 ? '[Mapping]' : `Mapping${state} ${inspect(facts, { ...options, depth })}`;
   }
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Access, Flag, native } from '../binding/native.ts';
 import { invalidArgument, outOfRange } from '../core/errors.ts';
 import { isAligned, nearest } from '../core/page.ts';
-import { boolean, integer, object, oneOf } from '../core/validate.ts';
+import { boolean, integer, isUrl, object, oneOf } from '../core/validate.ts';
 import { type Advice, adviceNames } from './advice.ts';
 
 /** What the pages of a mapping may do. */
@@ -110,7 +110,7 @@ export function readTarget(file: unknown): { target: string | number; path: stri
     integer('file', file, 0, 2 ** 31 - 1);
     return { target: file, path: null };
   }
-  if (file instanceof URL) {
+  if (isUrl(file)) {
     const path = fileURLToPath(file);
     return { target: path, path };
   }
@@ -196,7 +196,7 @@ export function readMapOptions(file: FileLike, options: MapOptions = none): Requ
     target,
     path,
     access,
-    offset,
+    offset: offset + 0, // -0 becomes 0
     length: length ?? -1,
     capacity: capacity ?? 0,
     flags: flags | changes,

@@ -1,6 +1,7 @@
 /**
  * Where a mapping comes from: a request to the system, or a mapping of another thread.
  */
+import { types } from 'node:util';
 import { Fact, native } from '../binding/native.ts';
 import { closed, invalidArgument, type MemmapError, unsupported } from '../core/errors.ts';
 import { object } from '../core/validate.ts';
@@ -105,7 +106,7 @@ function readHandle(given: unknown): MappingHandle {
   const isHandle =
     memmap === 1 &&
     typeof number === 'number' &&
-    buffer instanceof SharedArrayBuffer &&
+    types.isSharedArrayBuffer(buffer) &&
     (path === null || typeof path === 'string') &&
     typeof offset === 'number';
   if (!isHandle) throw invalidArgument('handle', 'what mapping.share() gave', given);

@@ -126,12 +126,16 @@ export async function* findAll(
   }
 }
 
-/** {@link findAll}, here and now: scans on the calling thread as far as the loop goes. */
+/**
+ * {@link findAll}, here and now: scans on the calling thread as far as the loop goes; more `threads`
+ * would search what nobody may ask for.
+ */
 export function findAllSync(
   mapping: Mapping,
   pattern: Pattern,
-  options: Omit<CountSyncOptions, 'threads'> = {},
+  options: CountSyncOptions = {},
 ): Generator<number, void, undefined> {
+  readThreads(options);
   return searchOn(mapping, readSearch(mapping, pattern, options));
 }
 

@@ -13,7 +13,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { native, Scan } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
-import { integer, object } from '../core/validate.ts';
+import { integer, isUrl, object } from '../core/validate.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { readWorkOptions, type WorkOptions } from '../mapping/work.ts';
 import { lineEnd, newline, withoutReturn } from './lines.ts';
@@ -220,7 +220,7 @@ export class LineIndex {
     const counts = encode(this.#counts);
     const signed = { ...this.#header, file: this.#file };
     const header: Header = { ...signed, checksum: checksum(signed, counts) };
-    const target = path instanceof URL ? fileURLToPath(path) : checkPath(path);
+    const target = isUrl(path) ? fileURLToPath(path) : checkPath(path);
     const temporary = `${target}.${randomUUID()}`;
     try {
       await writeFile(

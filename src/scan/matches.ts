@@ -2,6 +2,7 @@
  * Regular expressions over text of any size, a window of whole lines at a time.
  */
 import { isUtf8 } from 'node:buffer';
+import { types } from 'node:util';
 import { Scan } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange } from '../core/errors.ts';
 import type { Span } from '../core/range.ts';
@@ -30,7 +31,7 @@ export interface Match {
 type Encoding = 'utf8' | 'latin1';
 
 function readExpression(expression: unknown): RegExp {
-  if (!(expression instanceof RegExp)) {
+  if (!types.isRegExp(expression)) {
     throw invalidArgument('expression', 'an instance of RegExp', expression);
   }
   if (expression.sticky) {

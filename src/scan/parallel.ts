@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Scan } from '../binding/native.ts';
 import { invalidArgument, outOfRange } from '../core/errors.ts';
-import { integer } from '../core/validate.ts';
+import { integer, isUrl } from '../core/validate.ts';
 import { map } from '../mapping/map.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import type { FileLike } from '../mapping/options.ts';
@@ -48,7 +48,7 @@ const longest = 2 ** 30;
 const mostSlices = 2 ** 20;
 
 function readModule(module: unknown): string {
-  if (module instanceof URL) return module.href;
+  if (isUrl(module)) return module.href;
   if (typeof module === 'string') {
     if (module.startsWith('/')) return pathToFileURL(module).href;
     if (URL.canParse(module)) return module;

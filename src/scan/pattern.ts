@@ -1,6 +1,7 @@
 /**
  * What is searched for.
  */
+import { types } from 'node:util';
 import { invalidArgument, outOfRange } from '../core/errors.ts';
 import { bytesOf } from '../core/validate.ts';
 
@@ -14,7 +15,7 @@ function copyOf(view: Uint8Array): Uint8Array {
 
 /** The bytes of a pattern, copied: nobody changes or detaches them while they are searched for. */
 export function readPattern(name: string, value: unknown): Uint8Array {
-  if (value instanceof RegExp) {
+  if (types.isRegExp(value)) {
     throw invalidArgument(name, 'of type string or bytes; matches() takes a RegExp', value);
   }
   // UTF-8 has no bytes for half a pair: another text would be searched for.

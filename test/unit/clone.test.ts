@@ -33,6 +33,20 @@ test('nor when somebody listens to it', () => {
   }
 });
 
+test('its facts as JSON', () => {
+  using mapping = anonymous(100);
+  const { mapping: facts } = JSON.parse(JSON.stringify({ mapping }));
+  assert.deepEqual(facts, {
+    path: null,
+    access: 'write',
+    offset: 0,
+    byteLength: 100,
+    address: `0x${mapping.address.toString(16)}`,
+    shared: false,
+    closed: false,
+  });
+});
+
 test('its bytes are copied', () => {
   using mapping = anonymous(10);
   mapping.bytes.write('0123456789');

@@ -32,6 +32,7 @@ for (const [name, make] of Object.entries(empties)) {
     assert.deepEqual(mapping.residency(), nothing);
     assert.deepEqual(await mapping.prefetch(), nothing);
     assert.deepEqual(await mapping.evict(), nothing);
+    assert.deepEqual(mapping.writtenPages(), []);
     mapping.lock();
     mapping.unlock();
     mapping.protect('read');
@@ -49,6 +50,12 @@ for (const [name, make] of Object.entries(empties)) {
     assert.ok(mapping.closed);
   });
 }
+
+test('an empty copy has nothing that a flush would not save', async () => {
+  using mapping = map(temporaryFile(''), { access: 'copy' });
+  mapping.flushSync();
+  await mapping.flush();
+});
 
 test('an empty mapping has no address, and grows', () => {
   using mapping = map(temporaryFile(''), { access: 'write' });

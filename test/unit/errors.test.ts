@@ -31,6 +31,13 @@ test('a FaultError is a MemmapError with a place', () => {
   assert.deepEqual({ ...error }, { code: 'ERR_MEMMAP_TRUNCATED', ...place, others: [] });
 });
 
+test('a FaultError as JSON has its address in hexadecimal', () => {
+  const details = { offset: 5, address: 255n, access: 'read', thread: 1, count: 2 } as const;
+  const error = new FaultError('ERR_MEMMAP_IO', 'no', details);
+  const { address, count, code } = JSON.parse(JSON.stringify({ error })).error;
+  assert.deepEqual([address, count, code], ['0xff', 2, 'ERR_MEMMAP_IO']);
+});
+
 test("a wrong type is Node's own error and says what was received", () => {
   const said = (value: unknown) => invalidArgument('x', 'of type number', value);
   assert.ok(said(null) instanceof TypeError);

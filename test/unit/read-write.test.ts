@@ -45,6 +45,15 @@ test('every kind of view is a target and a source', () => {
   assert.deepEqual([...shared], Array(8).fill(5));
 });
 
+test('what only looks like a view is refused, and nothing is lost without a word', () => {
+  using mapping = anonymous(pageSize);
+  const lies = [new Proxy(new Uint8Array(4), {}), Object.create(Uint8Array.prototype)];
+  for (const lie of lies) {
+    assert.throws(() => mapping.write(lie), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => mapping.read(lie), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});
+
 test('only the part of the view that is one is touched', () => {
   using mapping = map(temporaryFile(content));
   const target = Buffer.alloc(12, 255);

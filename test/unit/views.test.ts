@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { anonymous, map, pageSize, type ViewConstructor } from 'memmap';
 import { pattern, temporaryFile } from '../support/temporary.ts';
 
@@ -45,6 +46,22 @@ test('a view of every type, over the whole and over parts', () => {
     assert.deepEqual(whole, new Type(copy, 0, length / size));
     const part = mapping.view(Type, 16, 4);
     assert.deepEqual(part, new Type(copy, 16, 4));
+  }
+});
+
+test('types of another realm, and types that extend one', () => {
+  using mapping = map(path);
+  const Foreign = runInNewContext('Float64Array') as ViewConstructor<Float64Array>;
+  assert.notEqual(Foreign, Float64Array);
+  const foreign = mapping.view(Foreign, 8, 2);
+  assert.deepEqual([...foreign], [...mapping.view(Float64Array, 8, 2)]);
+  class Doubles extends Float64Array {}
+  assert.ok(mapping.view(Doubles as ViewConstructor<Doubles>) instanceof Doubles);
+  const sized = (Type: () => unknown) => Object.assign(Type, { BYTES_PER_ELEMENT: 8 });
+  const lies = [Buffer, DataView, Object, sized(() => 1), sized(function Fake() {})];
+  for (const Type of lies) {
+    const refused = { name: 'TypeError' };
+    assert.throws(() => mapping.view(Type as unknown as ViewConstructor<unknown>), refused);
   }
 });
 

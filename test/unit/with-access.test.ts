@@ -99,3 +99,45 @@ test('a store where it is put back is a fault, not a crash', async () => {
   assert.deepEqual([code, signal, stderr], [0, null, '']);
   assert.equal(stdout, 'ERR_MEMMAP_READ_ONLY write 1\n');
 });
+
+test('a fault of another thread in the middle of it leaves nothing raised', async () => {
+  const { code, signal, stderr } = await runModule(`
+    import assert from 'node:assert/strict';
+    import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    import { anonymous, pageSize } from 'memmap';
+    const mapping = anonymous(pageSize, { shared: true });
+    mapping.protect('read');
+    mapping.on('fault', () => {});
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { buffer: mapping.buffer, stop };
+    const source = \`
+      import('node:worker_threads').then(({ workerData, parentPort }) => {
+        const bytes = new Uint8Array(workerData.buffer, 64, 64);
+        parentPort.postMessage('ready');
+        while (Atomics.load(workerData.stop, 0) === 0) bytes[0] = 1;
+      });\`;
+    const worker = new Worker(source, { eval: true, workerData });
+    await once(worker, 'message');
+    let faults = 0;
+    for (const end = Date.now() + 10_000; faults < 20 && Date.now() < end; ) {
+      try {
+        mapping.withAccess('write', () => {});
+      } catch (error) {
+        assert.equal(error.code, 'ERR_MEMMAP_READ_ONLY');
+        faults++;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    Atomics.store(stop, 0, 1);
+    await once(worker, 'exit');
+    assert.ok(faults > 0);
+    for (let looks = 0; looks < 10; looks++) {
+      try { mapping.check(); } catch {}
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    mapping.bytes[0] = 99;
+    assert.throws(() => mapping.check(), { code: 'ERR_MEMMAP_READ_ONLY' });
+    assert.notEqual(mapping.bytes[0], 99);`);
+  assert.deepEqual([stderr, code, signal], ['', 0, null]);
+});
