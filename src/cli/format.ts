@@ -114,6 +114,15 @@ export function printable(text: string): string {
   );
 }
 
+/** A name as a word of a shell: quoted where it has to be. */
+export function shellWord(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  const shown = printable(text);
+  const quoted = shown.replaceAll("'", "\\'");
+  // With escapes only $'...' gives the name again (bash, zsh, POSIX.1-2024).
+  return shown === text ? `'${text.replaceAll("'", "'\\''")}'` : `$'${quoted}'`;
+}
+
 /** A word in the width of a column; its end is what tells names apart. */
 export function shortenMiddle(text: string, width: number): string {
   if (text.length <= width || width < 4) return text;

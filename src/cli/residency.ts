@@ -69,7 +69,7 @@ export function fileRecord(file: FileResidency): Record<string, unknown> {
   const { device, inode, cells, ...rest } = file;
   return {
     ...rest,
-    device: `${device.major}:${device.minor}`,
+    dev: `${device.major}:${device.minor}`,
     inode: inode.toString(),
     cells: cells.length === 0 ? null : cells.map((c) => [c.cached, c.dirty, c.writeback]),
   };
@@ -98,6 +98,22 @@ export function holderRecord(holder: Holder): Record<string, unknown> {
       locked: flags?.includes('lo') ?? null,
     })),
   };
+}
+
+/** The mappings of a file, as `cache` tells them: a record each, with its process. */
+export function mappingRecords(holder: Holder, pageSize: number): Record<string, unknown>[] {
+  const { pid, name: comm, startTicks, mappings } = holder;
+  return mappings.map(({ start, end, permissions: perm, offset, rss, flags }) => ({
+    pid,
+    comm,
+    startTicks: startTicks.toString(),
+    start,
+    end,
+    perm,
+    offset,
+    pages: rss === undefined ? null : rss / pageSize,
+    locked: flags?.includes('lo') ?? null,
+  }));
 }
 
 /** `demo(8423) 7f8e9de00000 rw-s` */

@@ -6,6 +6,9 @@
  *   0-4   swap device, 5-54 place on it, when swapped
  *   55    soft-dirty    56 mapped by this process alone    57 watched by userfaultfd
  *   58    guard page (6.15)    61 of a file or shared memory    62 swapped    63 present
+ *
+ * What userfaultfd watches and nobody has touched has an entry of its own kind, a marker, which reads
+ * as swapped to the last of the 32 devices (include/linux/swap.h, SWP_PTE_MARKER).
  */
 
 /** Bytes of an entry. */
@@ -17,7 +20,10 @@ export interface PageEntry {
   readonly raw: bigint;
   /** In memory and in this page table. */
   readonly present: boolean;
-  /** Out in swap; never true for a guard page, which the kernel marks alike. */
+  /**
+   * Out in swap; never true for a guard page and for a page that is watched and was never touched,
+   * which the kernel marks alike. Where it hides the place, a watched page is taken for the latter.
+   */
   readonly swapped: boolean;
   /** Of a file or of shared memory; false: anonymous. Without meaning where there is no page. */
   readonly file: boolean;
@@ -35,6 +41,7 @@ export interface PageEntry {
   readonly swap: { readonly device: number; readonly offset: bigint } | null;
 }
 
+const markerDevice = 31n;
 const frameMask = (1n << 55n) - 1n;
 
 function bit(raw: bigint, position: bigint): boolean {
@@ -45,8 +52,9 @@ function bit(raw: bigint, position: bigint): boolean {
 export function decodePageEntry(raw: bigint): PageEntry {
   const guard = bit(raw, 58n);
   const present = bit(raw, 63n);
-  const swapped = bit(raw, 62n) && !guard;
   const low = raw & frameMask;
+  const isMarker = low === 0n ? bit(raw, 57n) : (low & 31n) === markerDevice;
+  const swapped = bit(raw, 62n) && !present && !guard && !isMarker;
   return {
     raw,
     present,

@@ -5,17 +5,18 @@ import { fdatasyncSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { type NativeFailure, native } from '../binding/native.ts';
 import { invalidArgument, MemmapError } from '../core/errors.ts';
-import type { Range } from '../core/range.ts';
+import { isAligned, roundDown, roundUp } from '../core/page.ts';
+import { type Range, readRange, type Span, within } from '../core/range.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { boolean, integer, object } from '../core/validate.ts';
 import type { FileLike } from '../mapping/options.ts';
-import { withFile } from './file.ts';
+import { isMemory, type OpenFile, withFile } from './file.ts';
 import { type Holder, holders } from './holders.ts';
 import { checkAddress } from './proc.ts';
 import { type FileResidency, residency } from './residency.ts';
 
 export interface EvictOptions {
-  /** Default: the whole file. */
+  /** Whole pages of it. Default: the whole file. */
   range?: Range | undefined;
   /** Writes dirty pages to the disk first; what is dirty cannot leave. Default false. */
   sync?: boolean | undefined;
@@ -27,7 +28,7 @@ export interface EvictOptions {
 }
 
 /** Why pages stay. */
-export type Reason = 'dirty' | 'writeback' | 'mapped' | 'locked' | 'unknown';
+export type Reason = 'dirty' | 'writeback' | 'mapped' | 'locked' | 'memory' | 'unknown';
 
 /** The answer of {@link evict}. */
 export interface Eviction {
@@ -67,6 +68,15 @@ export function pageOut(pid: number, address: bigint, byteLength: number): numbe
   }
 }
 
+/** The pages that lie within a range; what ends with the file ends with a page. */
+function wholePages({ offset, length }: Span, { size, hugePageSize }: OpenFile): Span {
+  const page = hugePageSize ?? native.pageBytes;
+  const end = offset + length;
+  const first = Math.min(roundUp(offset, page), end);
+  const last = end === size || isAligned(end, page) ? end : roundDown(end, page);
+  return { offset: first, length: Math.max(0, last - first) };
+}
+
 /**
  * Puts the clean pages of a file out of the page cache, looks again, and names who kept the rest.
  * The kernel says yes to every request; only the look tells.
@@ -78,12 +88,15 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
   boolean('options.sync', sync);
   if (!Array.isArray(from)) throw invalidArgument('options.from', 'an array of processes', from);
   for (const pid of from) integer('options.from', pid, 1);
+  const given = readRange(range);
   return withFile(file, (opened) => {
-    const look = () => ({ ...residency(opened.fd, { range }), path: opened.path });
+    const inner = wholePages(within(given, opened.size), opened);
+    const look = () => ({ ...residency(opened.fd, { range: inner }), path: opened.path });
     const before = look();
     const ask = () => {
       if (from.length > 0) pageOutFrom(from, opened.fd, before);
-      native.dropCache(opened.fd, before.offset, before.length);
+      // To the kernel no length is all the rest.
+      if (before.length > 0) native.dropCache(opened.fd, before.offset, before.length);
     };
     try {
       if (sync) fdatasyncSync(opened.fd);
@@ -100,7 +113,7 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
       after,
       freed: isKnown ? ((before.cached ?? 0) - (after.cached ?? 0)) * after.pageSize : null,
       complete,
-      reasons: kept ? reasonsFor(before, after, kept.holders) : [],
+      reasons: kept ? reasonsFor(before, after, kept.holders, isMemory(opened)) : [],
       unknown: [...after.unknown, ...(kept?.unknown ?? [])],
     };
   });
@@ -144,10 +157,13 @@ function reasonsFor(
   before: FileResidency,
   after: FileResidency,
   found: readonly Holder[],
+  isInMemory: boolean,
 ): Eviction['reasons'] {
   const reasons: { reason: Reason; holder: Holder | null }[] = found
     .filter((holder) => holder.resident !== 0)
     .map((holder) => ({ reason: holder.locked ? 'locked' : 'mapped', holder }));
+  // It is nowhere else, and dirty in the eyes of the kernel.
+  if (isInMemory) return [...reasons, { reason: 'memory', holder: null }];
   if (after.dirty) reasons.push({ reason: 'dirty', holder: null });
   if (after.writeback) reasons.push({ reason: 'writeback', holder: null });
   if (reasons.length > 0) return reasons;

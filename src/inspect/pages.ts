@@ -1,7 +1,7 @@
 /**
  * The pages of a process: entries, runs of pages alike, and what two processes share.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { type NativeFailure, native, PageCategory } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
@@ -90,14 +90,25 @@ export function readPageEntries(pid: ProcessId, start: bigint, pages: number): B
 const wordsPerRun = 3;
 const runsPerCall = 1024;
 
-function runFrom(start: bigint, end: bigint, categories: number): PageRun {
+/** Whether pages can be out at all; where it cannot be read, they can. */
+function hasSwap(): boolean {
+  try {
+    return readFileSync('/proc/swaps', 'utf8').trimEnd().split('\n').length > 1;
+  } catch {
+    return true;
+  }
+}
+
+function runFrom(start: bigint, end: bigint, categories: number, isSwapOn: boolean): PageRun {
   const has = (name: keyof typeof PageCategory) => (categories & PageCategory[name]) !== 0;
+  // Pages that are watched and were never touched have a marker, which reads as swapped.
+  const isMarker = has('watched') && !has('written') && !isSwapOn;
   return {
     start,
     end,
     present: has('present'),
     // The kernel marks a guard page as swapped.
-    swapped: has('swapped') && !has('guard'),
+    swapped: has('swapped') && !has('guard') && !isMarker,
     file: has('file'),
     huge: has('huge'),
     zero: has('zero'),
@@ -119,13 +130,14 @@ export function scanPages(pid: ProcessId, range: AddressRange): PageRun[] {
   const some = BigInt(PageCategory.present | PageCategory.swapped | PageCategory.guard);
   return withPagemap(pid, (fd) => {
     const found: PageRun[] = [];
+    const isSwapOn = hasSwap();
     const runs = new BigUint64Array(wordsPerRun * runsPerCall);
     for (let at = range.start; at < range.end; ) {
       const scan = new BigUint64Array([at, range.end, 0n, 0n, some, wanted, 0n]);
       const count = scanOnce(fd, scan, runs);
       for (let run = 0; run < count; run++) {
         const [start, end, categories] = runs.subarray(wordsPerRun * run);
-        found.push(runFrom(start as bigint, end as bigint, Number(categories)));
+        found.push(runFrom(start as bigint, end as bigint, Number(categories), isSwapOn));
       }
       const next = scan[6] as bigint;
       if (next <= at) break;

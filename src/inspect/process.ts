@@ -2,7 +2,7 @@
  * The part of `memmap/inspect` that tells where the memory of a process goes, for a caller to whom
  * the time of loading the rest counts: the command starts in half of it. `index.ts` has all.
  */
-export { type Account, accountOf, addAccounts } from './accounting.ts';
+export { type Account, accountOf, addAccounts, unknownAccount } from './accounting.ts';
 export {
   type AddressSpace,
   type AddressSpaceGroup,

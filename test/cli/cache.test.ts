@@ -33,7 +33,7 @@ interface File {
   cached: number | null;
   dirty: number | null;
   cells: (number | null)[][] | null;
-  holders: { pid: number; mappings: { start: string; permissions: string; resident: number }[] }[];
+  holders: { pid: number; comm: string; start: string; perm: string; pages: number }[];
   error: { code: string } | null;
 }
 interface Document {
@@ -87,6 +87,7 @@ test('what a user may not know is ?, exit 3, and never 100 %', needs(lacksRoot),
     assert.match(stderr, /hint: run as root, or as the owner/);
     const json = await memmapJson<Document>(['cache', ...source, path], options);
     assert.deepEqual([json.code, json.document.files[0]?.cached], [3, null]);
+    assert.equal(json.document.files[0]?.error?.code, 'EPERM');
     assert.equal(json.document.total.cached, null);
   }
 });
@@ -169,11 +170,10 @@ test('in the cache is more than in a page table; --holders tells both', async ()
   const pid = await holderOf(path, 1);
   const { document } = await memmapJson<Document>(['cache', '--holders', path]);
   const [file] = document.files;
-  const holder = file?.holders.find((one) => one.pid === pid);
-  const [mapping] = holder?.mappings ?? [];
+  const mapping = file?.holders.find((one) => one.pid === pid);
   assert.match(mapping?.start ?? '', /^0x/);
-  assert.equal(mapping?.permissions, 'r--s');
-  const mapped = (mapping?.resident ?? 0) / pageSize;
+  assert.equal(mapping?.perm, 'r--s');
+  const mapped = mapping?.pages ?? 0;
   assert.ok(mapped >= 1 && mapped <= (file?.cached ?? 0));
   const { stdout } = await memmap(['cache', '--holders', path]);
   assert.match(stdout, new RegExp(`^ *${pid} +\\S+ +[0-9a-f]+ +r--s`, 'm'));

@@ -140,6 +140,33 @@ test('what cannot be verified is not called done: ?, exit 3', needs(lacksRoot), 
   assert.match(stderr, /the kernel hides it/);
 });
 
+test('--dry-run says why something is unknown', needs(lacksRoot), async () => {
+  const path = publicPath();
+  writeFileSync(path, pattern(4 * pageSize), { mode: 0o644 });
+  const { code, stderr } = await memmap(['evict', '-n', path], { prefix: asNobody });
+  assert.equal(code, 3);
+  assert.match(stderr, /the kernel hides it.*\nhint: /);
+});
+
+test('--from takes processes that there are', async () => {
+  const { code, stdout, stderr } = await memmap([
+    'evict',
+    '--from',
+    'nobody-has-this',
+    '/dev/null',
+  ]);
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.match(stderr, /^memmap evict: There is no process named nobody-has-this\nhint: /);
+});
+
+test('a part without a whole page is nothing to evict', disk, async () => {
+  const path = writtenFile(4 * pageSize);
+  const { code, stdout, stderr } = await memmap(['evict', '--range', '100+200', path]);
+  assert.equal(code, 0);
+  assert.match(stdout, /before 0\/0/);
+  assert.match(stderr, /hint: the range holds no whole page/);
+});
+
 test('several files: all are tried, the worst code counts', disk, async () => {
   const path = writtenFile(4 * pageSize);
   const { code, stdout, stderr } = await memmap(['evict', temporaryPath('missing'), path]);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import {
   bar,
@@ -10,6 +11,7 @@ import {
   formatSize,
   paintFor,
   printable,
+  shellWord,
   shortenMiddle,
   wrap,
 } from '#dist/cli/format.js';
@@ -98,6 +100,15 @@ test('names cannot control a terminal or break a line', () => {
   assert.equal(printable('plain ä 日本'), 'plain ä 日本');
   assert.equal(printable('a\nb\tc\u001b[31m\\'), 'a\\nb\\tc\\x1b[31m\\\\');
   assert.equal(printable('\u202ertl'), '\\u202ertl');
+});
+
+test('names in a command are words of a shell', () => {
+  assert.equal(shellWord('/a/b-c_1.txt'), '/a/b-c_1.txt');
+  const names = ['a b', "it's", 'a\nb', 'x; touch pwned #', '$HOME', "tab\t'\\", ''];
+  for (const name of names) {
+    const { stdout } = spawnSync('bash', ['-c', `printf %s ${shellWord(name)}`]);
+    assert.equal(stdout.toString(), name);
+  }
 });
 
 test('long names keep their end', () => {

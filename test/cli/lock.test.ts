@@ -77,3 +77,16 @@ test(
     assert.match(free.stdout, /allowed/);
   },
 );
+
+test('more than memory holds is refused: the kernel would end processes for it', async () => {
+  const path = temporaryFile('');
+  truncateSync(path, 2 ** 43);
+  for (const args of [[path], ['-n', path]]) {
+    const { code, stdout, stderr } = await memmap(['lock', ...args]);
+    assert.deepEqual([code === 0, stdout], [false, '']);
+    assert.match(
+      stderr,
+      /Cannot lock: (8 TiB are more than the .* that are available|needs 8 TiB)/,
+    );
+  }
+});

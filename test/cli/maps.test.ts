@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { pageSize } from 'memmap';
 import { checkDocument, memmap, memmapJson, writtenFile } from '../support/command.ts';
@@ -108,6 +108,17 @@ test('a shared mapping that one process has touched is private, and both are tol
   const both = await memmapJson<Document>(args);
   const second = both.document.groups[0]?.mappings[0];
   assert.deepEqual([second?.shared, second?.private, second?.mappedBy], [16 * pageSize, 0, 2]);
+});
+
+test('a file by a link to it; the mappings of the process are counted, not the chosen', async () => {
+  const path = temporaryFile(16 * pageSize);
+  const link = temporaryPath('link');
+  symlinkSync(path, link);
+  const pid = await holderOf(path, 1);
+  const { code, stdout } = await memmap(['maps', '--file', link, String(pid)]);
+  assert.equal(code, 0);
+  const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').trimEnd().split('\n').length;
+  assert.match(stdout, new RegExp(`VMAs ${lines}/`));
 });
 
 test('locked is what is locked, not a share of it', async () => {
@@ -226,6 +237,10 @@ test(
   async () => {
     const others = await memmap(['maps', own], { prefix: asNobody });
     assert.equal(others.code, 3);
+    assert.match(others.stdout, /of address space, .* in memory\nanonymous .*\nlocked .*; VMAs \?/);
+    const { document } = await memmapJson<Document>(['maps', own], { prefix: asNobody });
+    assert.deepEqual([document.groups, document.total.maps], [[], null]);
+    assert.ok(document.total.resident > 0);
     assert.match(others.stderr, /permission denied \(EACCES\)\nhint: .*CAP_SYS_PTRACE/);
     const args = ['maps', '--pages', '--after', '0.3', '--', 'sleep', '5'];
     const mine = await memmap(args, { prefix: asNobody });

@@ -117,6 +117,20 @@ describe('watched stores', needs(lacksWatch), () => {
     });
   }
 
+  test('what is watched and was never touched is not called swapped', () => {
+    using mapping = anonymous(64 * pageSize);
+    mapping.watchWrites();
+    store(mapping, 3);
+    assert.equal(mapping.translate(0).entry?.swapped, false);
+    const runs = scanPages('self', {
+      start: mapping.address,
+      end: mapping.address + BigInt(mapping.byteLength),
+    });
+    const isOff = readFileSync('/proc/swaps', 'utf8').trimEnd().split('\n').length === 1;
+    if (isOff) assert.ok(runs.every(({ swapped }) => !swapped));
+    assert.ok(runs.some(({ present, written }) => present && written));
+  });
+
   test('a write(2) to the file is not a store; a read(2) into the mapping is', () => {
     const path = temporaryFile(64 * pageSize);
     using mapping = map(path, { access: 'write' });

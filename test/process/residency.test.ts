@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, truncateSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, truncateSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { anonymous, map, pageSize } from 'memmap';
 import {
@@ -160,6 +160,34 @@ describe('who keeps a file in memory', () => {
     assert.equal(found.startTicks, readStat(pid).startTicks);
     assert.equal(found.mappings[0]?.name, path);
     assert.equal(found.resident, 32 * pageSize);
+  });
+
+  test(
+    'of a range only whole pages leave; what ends with the file ends with a page',
+    onDisk,
+    () => {
+      const path = cleanFile(4);
+      appendFileSync(path, 'x');
+      const size = 4 * pageSize + 1;
+      const asked = (offset: number, length: number) => {
+        const { before } = evict(path, { sync: true, range: { offset, length } });
+        return [before.offset, before.length, before.pages];
+      };
+      assert.deepEqual(asked(100, pageSize - 200).slice(1), [0, 0]);
+      assert.deepEqual(asked(pageSize - 96, 200).slice(1), [0, 0]);
+      assert.deepEqual(asked(100, 2 * pageSize), [pageSize, pageSize, 1]);
+      assert.deepEqual(asked(3 * pageSize + 1, pageSize), [4 * pageSize, 1, 1]);
+      assert.deepEqual(asked(0, size), [0, size, 5]);
+    },
+  );
+
+  test('what a file system keeps in memory leaves only to swap, and that is the reason', () => {
+    using memory = anonymous(4 * pageSize, { shared: true });
+    memory.write(pattern(4 * pageSize));
+    memory.bytes.fill(1);
+    const { complete, reasons } = evict(`/proc/self/fd/${memory.fd}`);
+    assert.equal(complete, false);
+    assert.ok(reasons.some(({ reason }) => reason === 'memory'));
   });
 
   test('an eviction that left pages says so, and who has them', onDisk, async () => {

@@ -8,15 +8,15 @@ import { type CommandModule, choice, type Invocation } from '../command.ts';
 import { type Described, describeError, exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { expand, operands } from '../files.ts';
-import { formatPercent, printable, shortenMiddle, size } from '../format.ts';
+import { formatPercent, printable, shellWord, shortenMiddle, size } from '../format.ts';
 import { interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import {
   bytesOf,
   failedRecord,
   fileRecord,
-  holderRecord,
   lookAt,
+  mappingRecords,
   type Quantity,
   residencyBar,
   residencyMap,
@@ -254,10 +254,16 @@ function record(looked: Looked): Record<string, unknown> {
   return {
     ...fileRecord(file),
     path,
-    holders: found ? found.holders.map(holderRecord) : null,
+    holders: found?.holders.flatMap((holder) => mappingRecords(holder, file.pageSize)) ?? null,
     unreadable: found ? found.unreadable.length : null,
-    error: null,
+    error: file.cached === null ? refusedLook(file) : null,
   };
+}
+
+/** Why the kernel does not tell; the same in words is in `unknown`. */
+function refusedLook({ unknown: [gap] }: FileResidency): Described {
+  const message = gap?.why ?? 'the kernel does not tell';
+  return { code: 'EPERM', message, hint: gap?.hint ?? null };
 }
 
 function largestFirst(all: readonly Looked[], top: number | undefined): Looked[] {
@@ -322,7 +328,7 @@ async function run({ args, options, out }: Invocation<CacheOptions>): Promise<nu
   out.document(document(all, total, options));
   tellUnknown(all, out);
   if (options.require !== undefined && exitCode(all, total, options) === Exit.no) {
-    out.hint(`memmap warm ${args.map(printable).join(' ')}  brings the rest in`);
+    out.hint(`memmap warm ${args.map(shellWord).join(' ')}  brings the rest in`);
   }
   return exitCode(all, total, options);
 }

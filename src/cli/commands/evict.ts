@@ -7,19 +7,22 @@ import { type CommandModule, type Invocation, list } from '../command.ts';
 import { exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { operands } from '../files.ts';
-import { printable, size } from '../format.ts';
+import { printable, shellWord, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { processOf } from '../processes.ts';
 import { failedRecord, fileRecord, holderRecord, holderText, lookAt, share } from '../residency.ts';
 import { type ByteRange, clip, parseRange } from '../size.ts';
 
-interface EvictOptions {
+interface GivenOptions {
   range?: ByteRange;
   sync?: boolean;
-  from?: number[];
+  from?: string[];
   dryRun?: boolean;
   files0From?: string;
 }
+
+/** With processes instead of their names. */
+type EvictOptions = Omit<GivenOptions, 'from'> & { from?: number[] | undefined };
 
 function configure(command: Command): void {
   command
@@ -31,7 +34,7 @@ Exit 1 when something stayed.`,
     )
     .option('--range <range>', 'a part: 1M-2M, 1M+64k, 1M-; whole pages of it', parseRange)
     .option('--sync', 'write dirty pages to the disk first')
-    .option('--from <pid>', 'page it out of this process first; may be repeated', list(processOf))
+    .option('--from <pid>', 'page it out of this process first; may be repeated', list(String))
     .option('-n, --dry-run', 'only say what is in memory, and who would keep it')
     .option('--files0-from <file>', 'names of files between zero bytes; - is stdin');
 }
@@ -46,6 +49,7 @@ function reasonLines({ after, reasons, unknown }: Eviction): string[] {
     }
     if (reason === 'dirty') return `${after.dirty} pages are dirty: not on the disk yet`;
     if (reason === 'writeback') return `${after.writeback} pages are on their way to the disk`;
+    if (reason === 'memory') return 'their file system is memory: they leave only to swap';
     return 'for a reason that cannot be seen';
   });
   return [...lines, ...unknown.map(({ why }) => why)];
@@ -84,6 +88,7 @@ function show(path: string, eviction: Eviction, options: EvictOptions, out: Outp
   const verdict =
     complete === true ? out.paint('green', `freed ${size(freed)}`) : `freed ${size(freed)}`;
   out.text(`${printable(path)}   before ${share(before)}   after ${share(after)}   ${verdict}`);
+  if (options.range && before.pages === 0) out.hint('the range holds no whole page of the file');
   if (complete === true) return;
   if (complete === null) {
     for (const { why, hint } of eviction.unknown) {
@@ -97,7 +102,7 @@ function show(path: string, eviction: Eviction, options: EvictOptions, out: Outp
     `  ${out.paint('yellow', stay)}:`,
     ...reasonLines(eviction).map((line) => `    ${line}`),
   );
-  for (const hint of hintsFor(eviction, options, printable(path))) out.hint(hint);
+  for (const hint of hintsFor(eviction, options, shellWord(path))) out.hint(hint);
 }
 
 function plain(path: string, { before, after, freed }: Eviction, out: Output): void {
@@ -131,6 +136,10 @@ function dryRun(path: string, { range }: EvictOptions, out: Output) {
   const found = holders(path);
   out.text(`${printable(path)}   now ${share(file)}   would be asked to leave`);
   for (const holder of found.holders) out.text(`  mapped by ${holderText(holder)}`);
+  for (const { why, hint } of [...file.unknown, ...found.unknown]) {
+    out.warn(why, printable(path));
+    if (hint) out.hint(hint);
+  }
   if (out.mode === 'plain') out.raw(`${file.cached ?? '?'}\t${printable(path)}`);
   const code = file.cached === null ? Exit.denied : Exit.ok;
   const body = {
@@ -154,7 +163,8 @@ function one(path: string, options: EvictOptions, out: Output) {
   return [record(path, eviction), exitCodeFrom(eviction)] as const;
 }
 
-function run({ args, options, out }: Invocation<EvictOptions>): number {
+function run({ args, options: given, out }: Invocation<GivenOptions>): number {
+  const options = { ...given, from: given.from?.map(processOf) };
   const files = operands(args, options);
   const records: Record<string, unknown>[] = [];
   let worst: number = Exit.ok;

@@ -81,12 +81,22 @@ function checkLimit(needed: number, own: Limits): void {
   });
 }
 
-function warnOfMemory(needed: number, { memory }: Limits, out: Output): void {
-  if (memory.available !== null && needed > memory.available) {
-    out.warn(
-      `${sizeInWords(needed)} are more than the ${sizeInWords(memory.available)} that are available`,
-    );
-  }
+/**
+ * @throws CommandError where memory does not hold it: the kernel would end processes to make room,
+ * and not this one first.
+ */
+function checkMemory(needed: number, { memory, swap, controlGroup }: Limits): void {
+  const free = memory.available === null ? null : memory.available + (swap.free ?? 0);
+  const room = Math.min(free ?? Infinity, controlGroup?.maximum ?? Infinity);
+  if (needed <= room) return;
+  throw new CommandError(
+    `Cannot lock: ${sizeInWords(needed)} are more than the ${sizeInWords(room)} that are available`,
+    {
+      code: 'ENOMEM',
+      exitCode: Exit.no,
+      hint: 'lock a part with --range, or pages as they come in with --onfault',
+    },
+  );
 }
 
 const pieceBytes = 64 * 2 ** 20;
@@ -191,7 +201,7 @@ async function run(invocation: Invocation<LockOptions>): Promise<number> {
     const own = limits();
     const needed = neededBytes(targets);
     checkLimit(needed, own);
-    warnOfMemory(needed, own, out);
+    if (!options.onfault) checkMemory(needed, own);
     return { targets, own, needed };
   };
   if (child?.length === 0) throw usage('there is no command behind --');

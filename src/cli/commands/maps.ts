@@ -1,6 +1,7 @@
 /**
  * `memmap maps`: where the memory of a process goes.
  */
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
@@ -14,9 +15,11 @@ import {
   type Grouping,
   gapsBetween,
   groupMaps,
+  readStatus,
   type SmapsEntry,
   type Snapshot,
   snapshot,
+  unknownAccount,
   vmFlags,
 } from '../../inspect/process.ts';
 import {
@@ -28,7 +31,7 @@ import {
   quantityColumns,
 } from '../account.ts';
 import { type CommandModule, choice, type Invocation } from '../command.ts';
-import { usage } from '../errors.ts';
+import { describeError, exitCodeFor, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { printable, shortenMiddle, size } from '../format.ts';
 import { interruptible, pause } from '../interrupt.ts';
@@ -101,9 +104,18 @@ With COMMAND: starts it, looks after a second (--after), and ends it.`,
     .option('--after <seconds>', 'of COMMAND: when to look', parseSeconds, 1);
 }
 
+/** Mappings are called by the file, whatever links lead to it. */
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path); // it is gone, or was never a path
+  }
+}
+
 function matches(entry: SmapsEntry, file: string): boolean {
   if (entry.name === null) return false;
-  return entry.name === resolve(file) || entry.name.includes(file);
+  return entry.name === realPathOf(file) || entry.name.includes(file);
 }
 
 /** The part of an address space that was asked for. */
@@ -209,6 +221,7 @@ function show(
   options: MapsOptions,
   pictures: Pictures | null,
   out: Output,
+  mapsOfProcess: number,
 ): void {
   const rows = sorted(space.groups, options);
   const isSingle = options.group === 'none';
@@ -218,13 +231,13 @@ function show(
   if (rows.length < space.groups.length) {
     out.text(out.paint('dim', `and ${space.groups.length - rows.length} more`));
   }
-  showSums(space, out);
+  showSums(space, mapsOfProcess, out);
   if (options.gaps) showGaps(space, out);
   if (pictures) showPages(space, options, pictures, out);
 }
 
-function showSums({ total, locked, maximumMaps }: AddressSpace, out: Output): void {
-  const { maps, virtual, resident, freeable, needsWriteBack, needsSwap } = total;
+function showSums({ total, locked, maximumMaps }: AddressSpace, maps: number, out: Output): void {
+  const { virtual, resident, freeable, needsWriteBack, needsSwap } = total;
   const bold = (text: string) => out.paint('bold', text);
   const inMemory = resident === null ? '' : `, ${bold(size(resident))} in memory`;
   out.text('', `${bold(size(virtual))} of address space${inMemory}`);
@@ -314,13 +327,54 @@ function showFlags(space: AddressSpace, out: Output): void {
   for (const flag of used) out.detail(`VmFlags ${flag}: ${vmFlags[flag] ?? 'unknown'}`);
 }
 
+/** What status tells to everybody of a process whose mappings this user may not see. */
+function showOutline(pid: number, error: unknown, options: MapsOptions, out: Output): number {
+  const { virtual, resident, locked, swapped, ...parts } = readStatus(pid);
+  if (virtual === undefined) throw error; // a thread of the kernel, or one that has ended
+  const { message, hint } = describeError(error);
+  const kinds = [parts.residentAnonymous, parts.residentFile, parts.residentShared];
+  const [anonymous, file, shared] = kinds.map((bytes) => size(bytes ?? null));
+  out.text(
+    out.paint('bold', nameOf(pid)),
+    `${size(virtual)} of address space, ${size(resident ?? null)} in memory`,
+    `anonymous ${anonymous}, of files ${file}, shared memory ${shared}, swap ${size(swapped ?? null)}`,
+    `locked ${size(locked ?? null)}; VMAs ?`,
+  );
+  if (out.mode === 'plain') out.raw(['?', virtual, resident ?? '?'].join('\t'));
+  out.warn(message);
+  if (hint) out.hint(hint);
+  const { maps: _, ...rest } = unknownAccount(virtual);
+  out.document({
+    pid,
+    name: nameOf(pid).replace(/\(\d+\)$/, ''),
+    pageSize: null,
+    group: options.group,
+    groups: [],
+    total: { ...rest, maps: null, resident: resident ?? null, swap: swapped ?? null },
+    locked: locked ?? null,
+    maximumMaps: null,
+    gaps: null,
+    unknown: [{ what: 'mappings', why: message, hint }],
+  });
+  return Exit.denied;
+}
+
 async function look(pid: number, options: MapsOptions, out: Output): Promise<number> {
+  try {
+    return await lookInto(pid, options, out);
+  } catch (error) {
+    if (exitCodeFor(error) !== Exit.denied) throw error;
+    return showOutline(pid, error, options, out);
+  }
+}
+
+async function lookInto(pid: number, options: MapsOptions, out: Output): Promise<number> {
   const { group, cheap = false } = options;
   const whole = await addressSpaceAsync(pid, { by: groupings[group], cheap });
   const space = selected(whole, options);
   out.text(out.paint('bold', nameOf(pid)));
   const pictures = options.pages ? await import('../pagemap.ts') : null;
-  show(space, options, pictures, out);
+  show(space, options, pictures, out, whole.total.maps);
   showFlags(space, out);
   if (out.mode === 'json') out.document(document(space, options, pictures));
   for (const { why, hint } of options.cheap ? [] : space.unknown) {

@@ -7,7 +7,7 @@ import { snapshot } from '../../inspect/index.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { describeError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
-import { printable } from '../format.ts';
+import { shellWord } from '../format.ts';
 import { toJson } from '../output.ts';
 import { processOf } from '../processes.ts';
 
@@ -34,7 +34,7 @@ function run({ args, options, out }: Invocation<SnapshotOptions>): number {
   } catch (error) {
     throw usage(`Cannot write the snapshot: ${describeError(error).message}`);
   }
-  out.hint(`memmap diff ${printable(output)} ${args[0]}  tells what has changed since`);
+  out.hint(`memmap diff ${shellWord(output)} ${args[0]}  tells what has changed since`);
   return Exit.ok;
 }
 
