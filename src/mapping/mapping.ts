@@ -522,9 +522,8 @@ export class Mapping extends Uncloneable {
     } catch (error) {
       throw refused(error, this.#context(`${verb} ${this.#origin.name}`));
     }
-    if (this.#closed) return packResidency(this.#page, new Uint8Array(0));
     // It may have become shorter meanwhile.
-    const size = this.#size();
+    const size = this.#closed ? 0 : this.#size();
     const offset = Math.min(span.offset, size);
     return this.residency({ offset, length: Math.min(span.length, size - offset) });
   }
