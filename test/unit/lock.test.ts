@@ -228,7 +228,7 @@ test(
   },
 );
 
-test('lockAll keeps a mapping locked through a fault, and marks no one locked that was', async () => {
+test('lockAll keeps a mapping locked through a fault', needs(lacksKernel), async () => {
   const path = temporaryFile(4 * pageSize);
   const { code, stderr } = await runModule(
     `
