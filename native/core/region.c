@@ -377,6 +377,7 @@ int memmap_map(const struct memmap_request *request, memmap_region **result_regi
   if (result) {
     facts->object_bytes = opening.look.size_bytes;
     facts->object_kind = opening.look.kind;
+    facts->page_bytes = opening.look.page_bytes;
     undo(&opening);
     return result;
   }

@@ -63,7 +63,9 @@ export function requested(request: Request): Origin {
         );
       } catch (error) {
         const action = `map ${name} with access '${access}'`;
-        throw refused(error, { action, path, access, hugePages: hugeShift !== 0 });
+        // Also those of a hugetlbfs that the file is on.
+        const hugePages = hugeShift !== 0 || (native.facts[Fact.page] as number) > native.pageBytes;
+        throw refused(error, { action, path, access, hugePages });
       }
       if (refusal !== 0) throw refusedRequest(refusal, request);
     },

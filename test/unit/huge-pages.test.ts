@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { anonymous, map } from 'memmap';
@@ -93,6 +93,15 @@ test('files of a hugetlbfs', reserved, (t) => {
   assert.equal(second.bytes[huge - 1], 5);
   mapping.flushSync();
   assert.throws(() => map(path, { hugePages: '1GiB' }), { code: 'EINVAL' });
+});
+
+test('a file of huge pages that the pool does not hold', needs(lacksKernel, lacksRoot), (t) => {
+  const directory = mounted('hugetlbfs', 'pagesize=2M');
+  if (!directory) return t.skip('cannot mount a hugetlbfs here');
+  const path = join(directory, 'large');
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 40);
+  assert.throws(() => map(path), { code: 'ENOMEM', hint: /vm\.nr_hugepages/ });
 });
 
 test('a file of another file system has none', () => {
