@@ -24,6 +24,17 @@ const misaligned: Causes[number] = [
   'round to the page; memmap does, and refuses parts of pages where rounding would lose data',
 ];
 
+/** Of mlock and of mlock2. */
+const lockErrors: readonly CallError[] = [
+  [
+    'EAGAIN',
+    'some of the pages could not be brought in',
+    [['the file is shorter than its mapping, or memory is short', 'resize(), or lock less']],
+  ],
+  ['ENOMEM', 'the limit of locked memory, or of mappings', [lockLimit, tooManyMaps, notMapped]],
+  ['EPERM', 'nothing may be locked', [['RLIMIT_MEMLOCK is 0', lockLimit[1]]]],
+];
+
 export const calls: readonly { call: string; errors: readonly CallError[] }[] = [
   {
     call: 'mmap',
@@ -165,20 +176,32 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
   },
   {
     call: 'mlock',
+    errors: [...lockErrors, ['EINVAL', 'address and length overflow', [misaligned]]],
+  },
+  {
+    call: 'mlock2',
     errors: [
+      ...lockErrors,
       [
-        'EAGAIN',
-        'some of the pages could not be brought in',
-        [['the file is shorter than its mapping, or memory is short', 'resize(), or lock less']],
+        'EINVAL',
+        'not a range, or a flag that the kernel does not know',
+        [['only MLOCK_ONFAULT is known', 'leave out the others'], misaligned],
       ],
-      ['EINVAL', 'address and length overflow', [misaligned]],
-      ['ENOMEM', 'the limit of locked memory, or of mappings', [lockLimit, tooManyMaps, notMapped]],
-      ['EPERM', 'nothing may be locked', [['RLIMIT_MEMLOCK is 0', lockLimit[1]]]],
+      [
+        'ENOSYS',
+        'this kernel has it not',
+        [['older than Linux 4.4', 'mlock, which brings all pages in']],
+      ],
     ],
   },
   {
     call: 'munlock',
     errors: [
+      [
+        'EAGAIN',
+        'some of the range could not be unlocked',
+        [['a resource of the kernel was not to be had', 'again, later']],
+      ],
       ['EINVAL', 'address and length overflow', [misaligned]],
       ['ENOMEM', 'a part is not mapped, or one mapping too many', [notMapped, tooManyMaps]],
     ],
@@ -189,6 +212,16 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
       ['EINVAL', 'neither current nor future', [['no flag was given', 'give one']]],
       ['ENOMEM', 'the process has more than it may lock', [lockLimit]],
       ['EPERM', 'nothing may be locked', [lockLimit]],
+    ],
+  },
+  {
+    call: 'munlockall',
+    errors: [
+      [
+        'EPERM',
+        'only privileged processes might, before Linux 2.6.9',
+        [['an old kernel, and CAP_IPC_LOCK is missing', 'a newer kernel, or the capability']],
+      ],
     ],
   },
   {
@@ -216,7 +249,7 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
       [
         'EACCES',
         'the mapping may not be written',
-        [["'remove' punches a hole into the file", "access 'write'"]],
+        [["'remove' punches a hole into the file: of shared, writable memory", "access 'write'"]],
       ],
       [
         'EAGAIN',
@@ -229,9 +262,27 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
         [['advice about a file for anonymous memory', 'only on mappings of files']],
       ],
       [
+        'EBUSY',
+        "'collapse': there was no huge page for this process",
+        [
+          ['the memory of the control group is used up', 'raise its limit, or free some'],
+          ['the pages are in use for the moment (I/O, pinned by a driver)', 'again, later'],
+        ],
+      ],
+      [
         'EFAULT',
         'the pages cannot be brought in',
         [['the file is shorter than its mapping', 'resize() to its size'], notMapped],
+      ],
+      [
+        'EHWPOISON',
+        'a page lies in broken memory',
+        [
+          [
+            'populate met a page that the processor reported as damaged',
+            'look at the kernel log; write the range anew, replace the module',
+          ],
+        ],
       ],
       [
         'EINVAL',
@@ -243,7 +294,14 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
           ['transparent huge pages are not in this kernel', "hugePages: '2MiB'"],
         ],
       ],
-      ['EIO', 'a page could not be read', [['the disk failed', 'look at the kernel log']]],
+      [
+        'EIO',
+        'a page could not be read',
+        [
+          ['the disk failed', 'look at the kernel log'],
+          ["'willneed' beyond the largest resident set (RLIMIT_RSS, old kernels)", 'ask for less'],
+        ],
+      ],
       [
         'ENOMEM',
         'a part is not mapped, or memory is short',
@@ -252,7 +310,10 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
       [
         'EPERM',
         'not permitted',
-        [['discarding what is sealed or read-only memory of a sealed mapping', 'it stays']],
+        [
+          ['discarding what is sealed or read-only memory of a sealed mapping', 'it stays'],
+          ["'hwpoison' and 'soft_offline' take CAP_SYS_ADMIN", 'only for tests of the kernel'],
+        ],
       ],
     ],
   },
@@ -272,6 +333,13 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
           ['an advice that changes what is in memory', 'only cold, pageout, willneed and collapse'],
         ],
       ],
+      [
+        'EBADF',
+        'the descriptor is of no process',
+        [['it was closed, or is of a file', 'pidfd_open()']],
+      ],
+      ['EFAULT', 'the list of ranges cannot be read', [notMapped]],
+      ['ENOMEM', 'a part of the range is not mapped there', [notMapped]],
       ['EPERM', 'not permitted', [['it takes rights over the process', 'CAP_SYS_NICE']]],
       ['ESRCH', 'there is no such process', [['it has ended', 'nothing to do']]],
     ],
@@ -280,6 +348,7 @@ export const calls: readonly { call: string; errors: readonly CallError[] }[] = 
     call: 'mincore',
     errors: [
       ['EAGAIN', 'the kernel is out of memory', [['for the moment', 'again, later']]],
+      ['EFAULT', 'there is no place for the answer', [notMapped]],
       ['EINVAL', 'not the address of a page', [misaligned]],
       ['ENOMEM', 'a part of the range is not mapped', [notMapped]],
     ],

@@ -54,6 +54,8 @@ test('numbers, small letters and names of calls', async () => {
     (await terms('enodev', 'MMAP')).map(({ term }) => term),
     ['ENODEV'],
   );
+  const [poisoned] = await terms('133'); // which Node.js has no name for
+  assert.deepEqual([poisoned?.term, poisoned?.call], ['EHWPOISON', 'madvise']);
   assert.ok((await terms('mlock')).every(({ call }) => call === 'mlock'));
   assert.ok((await terms('ENOMEM')).length > 1);
 });
@@ -62,6 +64,7 @@ test('what is not known: exit 1, and what may have been meant', async () => {
   const near = await memmap(['explain', 'ENODEF']);
   assert.deepEqual([near.code, near.stdout], [1, '']);
   assert.match(near.stderr, /Nothing is known of ENODEF\nhint: is it ENODEV/);
+  assert.match((await memmap(['explain', '9999'])).stderr, /Nothing is known of 9999\n/);
   const call = await memmap(['explain', 'ENODEV', 'mlock']);
   assert.match(call.stderr, /hint: it is explained of mmap/);
   assert.equal((await memmap(['explain', 'ENODEF', '--json'])).code, 1);

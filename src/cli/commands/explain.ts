@@ -20,13 +20,18 @@ everything that can be explained.`,
     );
 }
 
+/** Errors that Node.js has no name for (include/uapi/asm-generic/errno.h). */
+const namelessErrors: Readonly<Record<number, string>> = { 133: 'EHWPOISON' };
+
 /** `12` and `-12` are ENOMEM. */
 function termOf(text: string): string {
   if (!/^-?\d+$/.test(text)) return text;
+  const number = Math.abs(Number(text));
   try {
-    return getSystemErrorName(-Math.abs(Number(text)));
+    const name = getSystemErrorName(-number);
+    return /^E\w+$/.test(name) ? name : (namelessErrors[number] ?? text);
   } catch {
-    return text;
+    return text; // 0, or more than fits
   }
 }
 

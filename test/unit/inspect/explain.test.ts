@@ -8,8 +8,14 @@ const manual: Record<string, string[]> = {
   munmap: ['EINVAL', 'ENOMEM'],
   msync: ['EBUSY', 'EINVAL', 'ENOMEM'],
   mlock: ['EAGAIN', 'EINVAL', 'ENOMEM', 'EPERM'],
+  mlock2: ['EAGAIN', 'EINVAL', 'ENOMEM', 'EPERM'],
+  munlock: ['EAGAIN', 'EINVAL', 'ENOMEM'],
+  mlockall: ['EINVAL', 'ENOMEM', 'EPERM'],
+  munlockall: ['EPERM'],
   mprotect: ['EACCES', 'EINVAL', 'ENOMEM'],
-  madvise: 'EACCES EAGAIN EBADF EFAULT EINVAL EIO ENOMEM EPERM'.split(' '),
+  madvise: 'EACCES EAGAIN EBADF EBUSY EFAULT EHWPOISON EINVAL EIO ENOMEM EPERM'.split(' '),
+  process_madvise: 'EBADF EFAULT EINVAL ENOMEM EPERM ESRCH'.split(' '),
+  mincore: ['EAGAIN', 'EFAULT', 'EINVAL', 'ENOMEM'],
 };
 
 for (const [call, terms] of Object.entries(manual)) {
