@@ -91,13 +91,13 @@ export interface ProcessorFacts {
   architecture: string;
   /** /proc/cpuinfo; `null`: not readable. */
   cpuinfo: string | null;
-  /** The highest address that anything of a process was seen at (not the vsyscall page). */
+  /** The highest address that anything of a process is mapped at (not the vsyscall page). */
   highestAddress: bigint;
 }
 
 /**
  * How many bits of an address are translated; `null` where it cannot be told. On x86-64 the `la57`
- * flag decides, or an address that only five levels can reach: "57 bits virtual" in cpuinfo is
+ * flag decides, or a mapping that only five levels can reach: "57 bits virtual" in cpuinfo is
  * what the processor could do, not what the kernel does.
  */
 export function addressBits(facts: ProcessorFacts): number | null {
@@ -112,4 +112,28 @@ export function addressBits(facts: ProcessorFacts): number | null {
     return mode ? Number(mode) : null;
   }
   return userBits[architecture]?.find((bits) => bits >= seen) ?? null;
+}
+
+/** Half of the addresses: those of programs from 0 up, those of the kernel from the top down. */
+export type AddressHalf = 'program' | 'kernel';
+
+/** How many bits the addresses of programs have, of those that are translated. */
+export function programBits(architecture: string, bits: number): number {
+  // The halves of arm64 have a top table each; elsewhere they share one, by their highest bit.
+  return architecture === 'arm64' ? bits : bits - 1;
+}
+
+/**
+ * Whose half an address is in; `null`: in none, as its upper bits are not alike, and no table leads
+ * there (x86-64 calls the others canonical).
+ */
+export function addressHalf(
+  address: bigint,
+  architecture: string,
+  bits: number,
+): AddressHalf | null {
+  const low = BigInt(programBits(architecture, bits));
+  const upper = address >> low;
+  if (upper === 0n) return 'program';
+  return upper === (1n << (64n - low)) - 1n ? 'kernel' : null;
 }

@@ -1,7 +1,9 @@
 export { decodePageFlags, type PageFlag, pageFlags } from '../core/pageflags.ts';
 export { decodePageEntry, encodePageEntry, type PageEntry } from '../core/pagemap.ts';
 export {
+  type AddressHalf,
   addressBits,
+  addressHalf,
   type PageTableShape,
   type PageWalk,
   type ProcessorFacts,

@@ -6,7 +6,15 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { native, PageCategory } from '../binding/native.ts';
 import { decodePageFlags, type PageFlag } from '../core/pageflags.ts';
 import { decodePageEntry, type PageEntry, pageEntryBytes } from '../core/pagemap.ts';
-import { addressBits, type PageWalk, pageTableShape, walk } from '../core/pagetable.ts';
+import {
+  type AddressHalf,
+  addressBits,
+  addressHalf,
+  type PageTableShape,
+  type PageWalk,
+  pageTableShape,
+  walk,
+} from '../core/pagetable.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 
 /** What is known of the page under an address. */
@@ -15,9 +23,12 @@ export interface Translation {
   readonly address: bigint;
   /** How many tables an address is led through here; `null`: unknown for this architecture. */
   readonly levels: number | null;
-  /** The way through the tables, down to the page itself; `null` with `levels`. */
+  /**
+   * The way through the tables, down to the page itself; `null` with `levels`, and where no table
+   * leads, as the upper bits of the address are not alike.
+   */
   readonly walk: PageWalk | null;
-  /** The entry of the page as /proc/PID/pagemap shows it; `null`: not permitted. */
+  /** The entry of the page as /proc/PID/pagemap shows it; `null`: not permitted, or none. */
   readonly entry: PageEntry | null;
   /** The number of the frame of the system's (small) page that holds the address. */
   readonly frame: bigint | null;
@@ -63,30 +74,32 @@ function readWord(path: string, index: bigint): Answer<bigint | undefined> {
   });
 }
 
-/** The highest address in use, without the pages of the kernel in the upper half. */
-function highestAddress(pid: number | 'self'): bigint {
-  const read = attempt(() => readFileSync(`/proc/${pid}/maps`, 'latin1'));
+/** The highest address that is mapped, without the pages of the kernel in the upper half. */
+function highestAddress(pids: Iterable<number | 'self'>): bigint {
   let highest = 0n;
-  if (!('value' in read)) return highest;
-  for (const [, end] of read.value.matchAll(/^[0-9a-f]+-([0-9a-f]+) /gm)) {
-    const last = BigInt(`0x${end}`) - 1n;
-    if (last >> 63n === 0n && last > highest) highest = last;
+  for (const pid of pids) {
+    const read = attempt(() => readFileSync(`/proc/${pid}/maps`, 'latin1'));
+    if (!('value' in read)) continue; // it may not be looked at
+    for (const [, end] of read.value.matchAll(/^[0-9a-f]+-([0-9a-f]+) /gm)) {
+      const last = BigInt(`0x${end}`) - 1n;
+      if (last >> 63n === 0n && last > highest) highest = last;
+    }
   }
   return highest;
 }
 
 let cpuinfo: string | null | undefined;
 
-function shapeFor(pid: number | 'self', address: bigint) {
+/** The tables of the system, to which the own mappings speak where those of a process are closed. */
+function shapeFor(pid: number | 'self'): PageTableShape | null {
   if (cpuinfo === undefined) {
     const read = attempt(() => readFileSync('/proc/cpuinfo', 'latin1'));
     cpuinfo = 'value' in read ? read.value : null;
   }
-  const highest = highestAddress(pid);
   const bits = addressBits({
     architecture: process.arch,
     cpuinfo,
-    highestAddress: address > highest && address >> 63n === 0n ? address : highest,
+    highestAddress: highestAddress(new Set(['self', pid])),
   });
   return bits === null ? null : pageTableShape(native.pageBytes, bits);
 }
@@ -141,7 +154,7 @@ function readEntry(pid: number | 'self', address: bigint, gaps: Unknown[]): Page
     return null;
   }
   if (read.value === undefined) {
-    gaps.push(unknown('entry', 'the address belongs to the kernel, whose tables are not shown'));
+    gaps.push(unknown('entry', 'it is above the addresses that programs may have'));
     return null;
   }
   const entry = decodePageEntry(read.value);
@@ -168,6 +181,13 @@ function readFrameFacts(frame: bigint, gaps: Unknown[]) {
   };
 }
 
+/** Why there is no entry of a program's under an address; `null`: there may be one. */
+function strangeness(half: AddressHalf | null, shape: PageTableShape): string | null {
+  if (half === 'kernel') return 'the address belongs to the kernel, whose tables are not shown';
+  if (half === 'program') return null;
+  return `it is no address of a ${shape.levels.length}-level page table: its upper bits are not alike`;
+}
+
 /** Translates an address; it need not belong to any mapping. */
 export function translateAddress(
   pid: number | 'self',
@@ -175,11 +195,15 @@ export function translateAddress(
   surroundings: Surroundings = {},
 ): Translation {
   const gaps: Unknown[] = [];
-  const shape = shapeFor(pid, address);
+  const shape = shapeFor(pid);
   if (!shape) gaps.push(unknown('walk', `the tables of ${process.arch} are not known here`));
-  const entry = readEntry(pid, address, gaps);
+  const half = shape && addressHalf(address, process.arch, shape.addressBits);
+  const strange = shape && strangeness(half, shape);
+  if (strange) gaps.push(unknown('entry', strange));
+  const entry = strange ? null : readEntry(pid, address, gaps);
   const pageBytes = pageBytesAt(pid, address, surroundings);
-  if (pageBytes === undefined) {
+  const leads = shape !== null && half !== null;
+  if (pageBytes === undefined && leads) {
     const why =
       'this kernel does not tell whether the page is huge; the walk is that of a small one';
     gaps.push(unknown('page size', why, 'Linux 6.7 has PAGEMAP_SCAN'));
@@ -191,7 +215,7 @@ export function translateAddress(
     pid,
     address,
     levels: shape?.levels.length ?? null,
-    walk: shape && walk(shape, address, pageBytes ?? native.pageBytes),
+    walk: leads ? walk(shape, address, pageBytes ?? native.pageBytes) : null,
     entry,
     frame,
     physicalAddress: frame === null ? null : frame * small + (address % small),

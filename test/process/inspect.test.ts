@@ -152,6 +152,18 @@ describe('maps, smaps and what else there is of the own process', () => {
     assert.equal(gap?.hint, null);
   });
 
+  test('an address makes no tables: the depth is that of what is mapped', () => {
+    const { levels } = translate('self', 4096n);
+    for (const address of [1n << 60n, 0x8000n << 48n]) {
+      const { levels: found, walk, entry, unknown } = translate('self', address);
+      assert.deepEqual([found, walk, entry], [levels, null, null]);
+      assert.equal(unknown.length, 1);
+      assert.match(unknown[0]?.why ?? '', /^it is no address of a \d-level page table: /);
+    }
+    const [gap] = translate('self', 0xffffffff81000000n).unknown;
+    assert.match(gap?.why ?? '', /belongs to the kernel/);
+  });
+
   test('a process that is not there is ESRCH', () => {
     const gone = 4_194_000;
     for (const look of [readMaps, readStatus, limits, snapshot, addressSpace]) {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   addressBits,
+  addressHalf,
   decodePageEntry,
   decodePageFlags,
   encodePageEntry,
@@ -121,6 +122,31 @@ describe('how many bits are translated', () => {
     assert.equal(bits('riscv64', null, 0n), null);
     assert.equal(bits('s390x', '', 0x7fffn), null);
   });
+});
+
+describe('whose half an address is in', () => {
+  const halves: [string, number, bigint, 'program' | 'kernel' | null][] = [
+    ['x64', 48, 0n, 'program'],
+    ['x64', 48, 0x7fffffffffffn, 'program'],
+    ['x64', 48, 0x800000000000n, null],
+    ['x64', 48, 1n << 60n, null],
+    ['x64', 48, 1n << 63n, null],
+    ['x64', 48, 0xffff7fffffffffffn, null],
+    ['x64', 48, 0xffff800000000000n, 'kernel'],
+    ['x64', 57, 0x800000000000n, 'program'],
+    ['x64', 57, 0x100000000000000n, null],
+    ['arm64', 48, 0xfffff7ffe000n, 'program'],
+    ['arm64', 48, 0x1000000000000n, null],
+    ['arm64', 48, 0xffff000000000000n, 'kernel'],
+    ['riscv64', 39, 0x3fffffffffn, 'program'],
+    ['riscv64', 39, 0x4000000000n, null],
+    ['riscv64', 39, 0xffffffc000000000n, 'kernel'],
+  ];
+  for (const [architecture, bits, address, half] of halves) {
+    test(`${architecture}, ${bits} bits, 0x${address.toString(16)}: ${half ?? 'none'}`, () => {
+      assert.equal(addressHalf(address, architecture, bits), half);
+    });
+  }
 });
 
 describe('entries of pagemap', () => {
