@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { pageSize } from 'memmap';
 import { memmap, memmapJson, writtenFile } from '../support/command.ts';
+import { until } from '../support/fault.ts';
 import { endHolders, holderOf } from '../support/holder.ts';
 import { asNobody, lacksKernel, lacksRoot, needs } from '../support/machine.ts';
 import { temporaryFile } from '../support/temporary.ts';
@@ -20,6 +23,17 @@ interface Document {
   flags: { name: string }[] | null;
   mapping: { name: string; permissions: string } | null;
   compare: { verdict: string; frame: string | null } | null;
+}
+
+/** A process that has ended, and whose parent does not ask for it. */
+async function zombie(): Promise<number> {
+  const script = 'sleep 0.01 & echo $!; exec sleep 100';
+  const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  after(() => parent.kill('SIGKILL'));
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(String(line));
+  await until(() => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+  return pid;
 }
 
 async function mappedFile(pages: number, touched: number): Promise<[string, number, bigint]> {
@@ -105,6 +119,51 @@ test('nothing is mapped there: exit 1, with what is around', needs(lacksKernel),
   assert.equal(code, 1);
   assert.match(stdout, /above: /);
   assert.match(stderr, /nothing is mapped at 0x10/);
+});
+
+const strange: [string, string, RegExp][] = [
+  ['of the kernel', 'ffffffff81000000', /entry: the address belongs to the kernel/],
+  ['with one upper bit', '8000000000000000', /entry: it is no address of a \d-level page table/],
+  ['the last', 'ffffffffffffffff', /entry: the address belongs to the kernel/],
+];
+for (const [what, address, why] of strange) {
+  test(`an address ${what} is nobody's: exit 1, and why`, needs(lacksKernel), async () => {
+    const pid = String(process.pid);
+    const { code, stdout, stderr } = await memmap(['addr', pid, address]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, why);
+    assert.match(stderr, new RegExp(`nothing is mapped at 0x${address}\n`));
+    assert.doesNotMatch(stdout, /\?/);
+    const range = await memmap(['addr', '--range', '16k', pid, address]);
+    assert.deepEqual([range.code, range.stdout], [1, '']);
+    assert.match(range.stderr, /nothing is mapped at 0x/);
+  });
+}
+
+test(
+  'the last page below the kernel is not mapped, which is no matter of rights',
+  needs(lacksKernel, process.arch !== 'x64' && 'for addresses of x86-64'),
+  async () => {
+    for (const address of ['7ffffffff000', '800000000000', '7fffffffffffff']) {
+      const { code, stderr } = await memmap(['addr', String(process.pid), address]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, new RegExp(`nothing is mapped at 0x${address}\n`));
+    }
+  },
+);
+
+test('a process without memory: exit 1, whoever asks', needs(lacksKernel), async (t) => {
+  const ended = await zombie();
+  const isThread = existsSync('/proc/2/comm') && readFileSync('/proc/2/comm', 'utf8');
+  if (isThread !== 'kthreadd\n') t.diagnostic('process 2 is no thread of the kernel');
+  for (const pid of isThread === 'kthreadd\n' ? [ended, 2] : [ended]) {
+    for (const options of [[], ['--range', '4k']]) {
+      const { code, stderr } = await memmap(['addr', ...options, String(pid), '1000']);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, / has no memory: it (has ended|is a thread of the kernel)\n/);
+      assert.doesNotMatch(stderr, /there is no process/);
+    }
+  }
 });
 
 test('what is neither an address nor a file is a mistake', async () => {

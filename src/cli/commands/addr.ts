@@ -7,12 +7,14 @@ import { pageSize } from '../../index.ts';
 import {
   addressOf,
   decodePageEntry,
+  type MapEntry,
   mappingAt,
   type PageEntry,
   type PageWalk,
   type ProcessTranslation,
   readMaps,
   readPageEntries,
+  readStatus,
   type SmapsEntry,
   translate,
   vmFlags,
@@ -40,7 +42,7 @@ function configure(command: Command): void {
     .description(
       `The way of an address through the page tables, the entry of its page, the frame, and what the
 kernel notes of the frame. Frames are shown to root only: exit 3 without. Exit 1: nothing is
-mapped there.`,
+mapped there, as at addresses of the kernel, or the process has no memory.`,
     )
     .option('--bits', 'which bits of the address index which table')
     .option('--range <bytes>', 'each page of so many bytes from there on', parseSize)
@@ -134,19 +136,40 @@ function mappingText(mapping: NonNullable<ProcessTranslation['mapping']>): strin
   return `${range} ${permissions} ${size(length)} ${mappingName(mapping)}`;
 }
 
+/** Why a process has no memory at all; `null`: it has some. Told to everybody. */
+function memorylessness(pid: number): string | null {
+  const { virtual, state } = readStatus(pid);
+  if (virtual !== undefined) return null;
+  return state === 'Z' ? 'it has ended' : 'it is a thread of the kernel';
+}
+
+/** Why nothing is under an address, or a range; `null`: something is, or that may not be seen. */
+function nothingness(pid: number, start: bigint, end = start + 1n): string | null {
+  const why = memorylessness(pid);
+  if (why !== null) return `${nameOf(pid)} has no memory: ${why}`;
+  const entries = mappingsOf(pid);
+  if (!entries || entries.some((entry) => entry.start < end && start < entry.end)) return null;
+  return `nothing is mapped at ${hex(start)}${end > start + 1n ? `-${hex(end)}` : ''}`;
+}
+
+/** `null`: they may not be read. */
+function mappingsOf(pid: number): MapEntry[] | null {
+  try {
+    return readMaps(pid);
+  } catch {
+    return null;
+  }
+}
+
 /** What is above and below an address that nothing is mapped at. */
 function neighbours(pid: number, address: bigint): string[] {
-  try {
-    const entries = readMaps(pid);
-    const below = entries.filter(({ end }) => end <= address).at(-1);
-    const above = entries.find(({ start }) => start > address);
-    return [
-      ...(below ? [`below: ${mappingText(below)}`] : []),
-      ...(above ? [`above: ${mappingText(above)}`] : []),
-    ];
-  } catch {
-    return [];
-  }
+  const entries = mappingsOf(pid) ?? [];
+  const below = entries.filter(({ end }) => end <= address).at(-1);
+  const above = entries.find(({ start }) => start > address);
+  return [
+    ...(below ? [`below: ${mappingText(below)}`] : []),
+    ...(above ? [`above: ${mappingText(above)}`] : []),
+  ];
 }
 
 function flagNames(mapping: ProcessTranslation['mapping']): readonly string[] {
@@ -180,7 +203,7 @@ function show(found: ProcessTranslation, options: AddrOptions, out: Output): voi
     );
   }
   if (entry) out.text(`${label('entry')}${entryText(entry)}`);
-  if (entry?.present || !entry) {
+  if (entry?.present || (!entry && nothingness(pid, address) === null)) {
     const at = frame === null ? '?' : hex(frame);
     const where = physicalAddress === null ? '?' : hex(physicalAddress);
     out.text(
@@ -236,6 +259,12 @@ function plain(found: ProcessTranslation, out: Output): void {
 
 type PageRow = { address: bigint; entry: PageEntry };
 const mostPages = 2 ** 20;
+const addressEnd = 1n << 64n;
+
+/** Entries of pages; none of a process without memory, which the kernel calls no process. */
+function entriesOf(pid: number, start: bigint, pages: number): BigUint64Array {
+  return memorylessness(pid) === null ? readPageEntries(pid, start, pages) : new BigUint64Array(0);
+}
 
 /** Every page of a range. */
 function showRange(pid: number, address: bigint, bytes: number, out: Output): number {
@@ -244,7 +273,7 @@ function showRange(pid: number, address: bigint, bytes: number, out: Output): nu
   const pages = Math.ceil((Number(address - start) + bytes) / pageSize);
   if (pages > mostPages)
     throw usage(`${pages} pages are too many`, `--range ${mostPages * pageSize}`);
-  const rows: PageRow[] = Array.from(readPageEntries(pid, start, pages), (raw, index) => ({
+  const rows: PageRow[] = Array.from(entriesOf(pid, start, pages), (raw, index) => ({
     address: start + BigInt(index) * page,
     entry: decodePageEntry(raw),
   }));
@@ -271,6 +300,12 @@ function showRange(pid: number, address: bigint, bytes: number, out: Output): nu
     },
     'addr-range',
   );
+  const end = start + BigInt(pages) * page;
+  const none = nothingness(pid, start, end < addressEnd ? end : addressEnd);
+  if (none !== null || rows.length === 0) {
+    out.warn(none ?? 'the page belongs to the kernel, whose tables are not shown');
+    return Exit.no;
+  }
   const isHidden = rows.some(({ entry }) => entry.present && entry.frame === null);
   if (isHidden) {
     out.warn('the kernel hides frame numbers from this user');
@@ -321,14 +356,21 @@ function run({ args, options, out }: Invocation<AddrOptions>): number {
     out.text('', `The pages of both: ${out.paint('bold', verdict as string)}`);
   }
   out.document({ ...record(found), compare: other ? { ...record(other), verdict } : null });
+  return Math.max(verdictOf(found, out), other ? verdictOf(other, out) : Exit.ok);
+}
+
+/** Tells what is missing, and why. @returns The exit code. */
+function verdictOf(found: ProcessTranslation, out: Output): number {
   tellUnknown(found, out);
-  if (!found.mapping && found.entry?.present !== true && found.entry !== null) {
-    out.warn(`nothing is mapped at ${hex(address)}`);
+  const none = found.mapping ? null : nothingness(found.pid as number, found.address);
+  if (none !== null) {
+    out.warn(none);
     return Exit.no;
   }
   return isDenied(found) ? Exit.denied : Exit.ok;
 }
 
+/** The page of the kernel that every process has (vsyscall) has no entry, whoever asks. */
 function isDenied({ entry, frame, address }: ProcessTranslation): boolean {
   if (entry === null) return address >> 63n === 0n;
   return entry.present && frame === null;
