@@ -13,6 +13,7 @@ import {
 import { native } from '../binding/native.ts';
 import { MemmapError } from '../core/errors.ts';
 import { type FileLike, readTarget } from '../mapping/options.ts';
+import type { MapEntry } from './parse/maps.ts';
 import { codeOf, tryReadNumber } from './proc.ts';
 
 /** A file by what the kernel knows it. */
@@ -56,6 +57,19 @@ export function realPathOf(path: string): string {
   } catch {
     return path;
   }
+}
+
+/**
+ * Whether a mapping is of this file. Some file systems (btrfs, overlayfs) show another device in
+ * maps than in stat, so that the path may speak for the same inode.
+ */
+export function isMappingOf(entry: MapEntry, file: OpenFile, realPath: string | null): boolean {
+  if (entry.inode !== file.inode) return false;
+  const { major, minor } = entry.device;
+  return (
+    (major === file.device.major && minor === file.device.minor) ||
+    (entry.name !== null && entry.name === realPath)
+  );
 }
 
 const hugetlbfsMagic = 0x958458f6; // include/uapi/linux/magic.h

@@ -6,8 +6,8 @@ import type { NativeMaps } from '../binding/native.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import type { FileLike } from '../mapping/options.ts';
 import { accountOf } from './accounting.ts';
-import { type OpenFile, realPathOf, withFile } from './file.ts';
-import { type MapEntry, MapTable } from './parse/maps.ts';
+import { isMappingOf, type OpenFile, realPathOf, withFile } from './file.ts';
+import { MapTable } from './parse/maps.ts';
 import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
 import { parseStat } from './parse/stat.ts';
 import { codeOf, readMappings, tryRead } from './proc.ts';
@@ -41,28 +41,15 @@ function processes(): number[] {
     .map(Number);
 }
 
-/**
- * Whether a mapping is of this file. Some file systems (btrfs, overlayfs) show another device in
- * maps than in stat, so that the path may speak for the same inode.
- */
-function isOf(entry: MapEntry, file: OpenFile, realPath: string | null): boolean {
-  if (entry.inode !== file.inode) return false;
-  const { major, minor } = entry.device;
-  return (
-    (major === file.device.major && minor === file.device.minor) ||
-    (entry.name !== null && entry.name === realPath)
-  );
-}
-
 /** `undefined`: it does not map the file, or is gone; `null`: it may not be looked at. */
 function look(pid: number, file: OpenFile, realPath: string | null): Holder | null | undefined {
   const maps = readOwn(pid, 'maps');
   if (!maps) return maps;
-  const cheap = new MapTable(maps).entries().filter((entry) => isOf(entry, file, realPath));
+  const cheap = new MapTable(maps).entries().filter((entry) => isMappingOf(entry, file, realPath));
   if (cheap.length === 0) return undefined;
   const smaps = readOwn(pid, 'smaps');
   const mappings: SmapsEntry[] = smaps
-    ? new SmapsTable(smaps).entries().filter((entry) => isOf(entry, file, realPath))
+    ? new SmapsTable(smaps).entries().filter((entry) => isMappingOf(entry, file, realPath))
     : cheap;
   const stat = parseStat(tryRead(`/proc/${pid}/stat`) ?? '');
   if (!stat || mappings.length === 0) return undefined;

@@ -62,4 +62,10 @@ export {
   type ResidencySource,
   residency,
 } from './residency.ts';
-export { addressOf, mappingAt, type ProcessTranslation, translate } from './translate.ts';
+export {
+  addressOf,
+  addressOfFile,
+  mappingAt,
+  type ProcessTranslation,
+  translate,
+} from './translate.ts';

@@ -2,7 +2,9 @@
  * From an address of a process to its page, with the mapping around it.
  */
 import type { Unknown } from '../core/unknown.ts';
+import type { FileLike } from '../mapping/options.ts';
 import { type Translation, translateAddress } from '../mapping/translation.ts';
+import { isMappingOf, realPathOf, withFile } from './file.ts';
 import { readMaps } from './maps.ts';
 import type { MapEntry } from './parse/maps.ts';
 import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
@@ -24,18 +26,41 @@ export function mappingAt<Entry extends MapEntry>(
   return entries.find((entry) => entry.start <= address && address < entry.end) ?? null;
 }
 
-/** The address of a byte of a file in a process; `null`: it does not map that byte. */
+function addressIn(
+  entries: readonly MapEntry[],
+  offset: bigint,
+  isWanted: (entry: MapEntry) => boolean,
+): bigint | null {
+  for (const entry of entries) {
+    const place = offset - entry.offset;
+    const isInside = place >= 0n && place < BigInt(entry.length);
+    if (isInside && isWanted(entry)) return entry.start + place;
+  }
+  return null;
+}
+
+/** The address of a byte of a file by its name in maps; `null`: no mapping so named has it. */
 export function addressOf(
   entries: readonly MapEntry[],
   path: string,
   offset: bigint,
 ): bigint | null {
-  for (const entry of entries) {
-    if (entry.name !== path) continue;
-    const place = offset - entry.offset;
-    if (place >= 0n && place < BigInt(entry.length)) return entry.start + place;
-  }
-  return null;
+  return addressIn(entries, offset, ({ name }) => name === path);
+}
+
+/**
+ * The address of a byte of a file that is there, by whichever of its names; `null`: it is not mapped.
+ * @throws MemmapError ENOENT, EACCES, EISDIR, ENODEV.
+ */
+export function addressOfFile(
+  entries: readonly MapEntry[],
+  file: FileLike,
+  offset: bigint,
+): bigint | null {
+  return withFile(file, (opened) => {
+    const realPath = opened.path === null ? null : realPathOf(opened.path);
+    return addressIn(entries, offset, (entry) => isMappingOf(entry, opened, realPath));
+  });
 }
 
 /**

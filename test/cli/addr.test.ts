@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { pageSize } from 'memmap';
 import { memmap, memmapJson, writtenFile } from '../support/command.ts';
 import { until } from '../support/fault.ts';
 import { endHolders, holderOf } from '../support/holder.ts';
 import { asNobody, lacksKernel, lacksRoot, needs } from '../support/machine.ts';
-import { temporaryFile } from '../support/temporary.ts';
+import { temporaryFile, temporaryPath } from '../support/temporary.ts';
 
 after(endHolders);
 
@@ -64,9 +64,19 @@ test('FILE:OFFSET is an address', needs(lacksKernel), async () => {
   const [path, pid, start] = await mappedFile(4, 4);
   const { document } = await memmapJson<Document>(['addr', String(pid), `${path}:4k`]);
   assert.equal(BigInt(document.address), start + 4096n);
+  const [link, second] = [temporaryPath('link'), `${path}.hard`];
+  symlinkSync(path, link);
+  linkSync(path, second);
+  for (const name of [link, second]) {
+    const named = await memmapJson<Document>(['addr', String(pid), `${name}:4k`]);
+    assert.equal(named.document.address, document.address, name);
+  }
   const behind = await memmap(['addr', String(pid), `${path}:1M`]);
   assert.equal(behind.code, 1);
   assert.match(behind.stderr, /does not map byte 1048576 of .*\nhint: memmap maps/);
+  for (const name of [path, second]) unlinkSync(name);
+  const deleted = await memmapJson<Document>(['addr', String(pid), `${path}:4k`]);
+  assert.equal(deleted.document.address, document.address, 'of a file that is deleted');
 });
 
 test(

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { pageSize } from '../../index.ts';
 import {
   addressOf,
+  addressOfFile,
   decodePageEntry,
   type MapEntry,
   mappingAt,
@@ -64,12 +65,23 @@ function addressFor(pid: number, text: string): bigint {
   }
   const bytes = BigInt(parseOffset(offset));
   const entries = readMaps(pid);
-  const found = addressOf(entries, resolve(file), bytes) ?? addressOf(entries, file, bytes);
+  const found = byteIn(entries, file, bytes);
   if (found !== null) return found;
   throw new CommandError(`${nameOf(pid)} does not map byte ${bytes} of ${printable(file)}`, {
     exitCode: Exit.no,
     hint: `memmap maps --group none --file ${printable(file)} ${pid}  shows what it maps of it`,
   });
+}
+
+/** By the file itself, and where there is none any more by its name. */
+function byteIn(entries: readonly MapEntry[], file: string, bytes: bigint): bigint | null {
+  try {
+    const found = addressOfFile(entries, file, bytes);
+    if (found !== null) return found;
+  } catch {
+    // deleted, a device, or a name of the kernel's
+  }
+  return addressOf(entries, resolve(file), bytes) ?? addressOf(entries, file, bytes);
 }
 
 function parseOffset(text: string): number {
