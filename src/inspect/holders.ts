@@ -2,12 +2,11 @@
  * Who maps a file: what keeps it in memory when it is asked to leave.
  */
 import { readdirSync } from 'node:fs';
-import type { NativeMaps } from '../binding/native.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import type { FileLike } from '../mapping/options.ts';
 import { accountOf } from './accounting.ts';
 import { isMappingOf, type OpenFile, realPathOf, withFile } from './file.ts';
-import { MapTable } from './parse/maps.ts';
+import { MapTable, type NamedMaps } from './parse/maps.ts';
 import { type SmapsEntry, SmapsTable } from './parse/smaps.ts';
 import { parseStat } from './parse/stat.ts';
 import { codeOf, readMappings, tryRead } from './proc.ts';
@@ -68,7 +67,7 @@ function look(pid: number, file: OpenFile, realPath: string | null): Holder | nu
   };
 }
 
-function readOwn(pid: number, file: 'maps' | 'smaps'): NativeMaps | null | undefined {
+function readOwn(pid: number, file: 'maps' | 'smaps'): NamedMaps | null | undefined {
   try {
     return readMappings(pid, file);
   } catch {}

@@ -3,11 +3,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
-import { type NativeMaps, native } from '../binding/native.ts';
+import { native } from '../binding/native.ts';
 import { invalidArgument, MemmapError, outOfRange } from '../core/errors.ts';
 import { type Unknown, unknown } from '../core/unknown.ts';
 import { integer } from '../core/validate.ts';
 import { takeReading } from './ahead.ts';
+import { lookAtNames } from './names.ts';
+import type { NamedMaps } from './parse/maps.ts';
 
 /** A process: its number, or the one that asks. */
 export type ProcessId = number | 'self';
@@ -90,18 +92,18 @@ export function readProcess(pid: ProcessId, file: string): string {
  * The mappings of a process, from its maps or smaps.
  * @throws MemmapError as {@link readProcess}.
  */
-export function readMappings(pid: ProcessId, file: 'maps' | 'smaps'): NativeMaps {
+export function readMappings(pid: ProcessId, file: 'maps' | 'smaps'): NamedMaps {
   try {
-    return native.readMaps(`/proc/${pid}/${file}`);
+    return lookAtNames(pid, native.readMaps(`/proc/${pid}/${file}`));
   } catch (error) {
     throw refusedProcess(error, pid, file);
   }
 }
 
 /** The same of what each mapping has in memory, on another thread. */
-export async function readSmapsLater(pid: ProcessId): Promise<NativeMaps> {
+export async function readSmapsLater(pid: ProcessId): Promise<NamedMaps> {
   try {
-    return await takeReading(pid);
+    return lookAtNames(pid, await takeReading(pid));
   } catch (error) {
     throw refusedProcess(error, pid, 'smaps');
   }
@@ -125,6 +127,6 @@ export function readProcessOr(pid: ProcessId, file: string, gaps: Unknown[]): st
 }
 
 /** What its mappings have in memory, as one fact among several. */
-export function readMappingsOr(pid: ProcessId, gaps: Unknown[]): NativeMaps | null {
+export function readMappingsOr(pid: ProcessId, gaps: Unknown[]): NamedMaps | null {
   return orNote(pid, 'smaps', gaps, () => readMappings(pid, 'smaps'));
 }

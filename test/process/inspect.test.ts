@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { anonymous, map, pageSize } from 'memmap';
@@ -52,6 +52,27 @@ describe('maps, smaps and what else there is of the own process', () => {
     const memory = mappingAt(readSmaps(), mapping.address);
     assert.equal(memory?.inode, entry?.inode);
     assert.equal(typeof memory?.rss, 'number');
+  });
+
+  test('a file that is called as if it were deleted is not', async () => {
+    const named = temporaryPath('real (deleted)');
+    writeFileSync(named, 'x');
+    using mapping = map(named);
+    const kinds = async () => [
+      ...[mappingAt(readMaps(), mapping.address), mappingAt(readSmaps(), mapping.address)],
+      mappingAt(
+        (await addressSpaceAsync()).groups.flatMap(({ entries }) => entries),
+        mapping.address,
+      ),
+    ];
+    for (const entry of await kinds()) {
+      assert.deepEqual([entry?.name, entry?.deleted, entry?.kind], [named, false, 'file']);
+    }
+    unlinkSync(named);
+    writeFileSync(named, 'another one');
+    for (const entry of await kinds()) {
+      assert.deepEqual([entry?.name, entry?.deleted, entry?.kind], [named, true, 'deleted file']);
+    }
   });
 
   test('memory with a name, shared and private', () => {

@@ -88,13 +88,16 @@ interface Label {
   readonly kind: MapKind;
 }
 
-function labelOf(text: string): Label {
-  const deleted = text.endsWith(deletedSuffix);
+function labelOf(text: string, isLiving = false): Label {
+  const deleted = !isLiving && text.endsWith(deletedSuffix);
   const label = deleted ? text.slice(0, -deletedSuffix.length) : text;
   // Only a newline is escaped here, so that a name with a backslash stays as it is.
   const name = label === '' ? null : unescapeOctal(label, '\n');
   return { name, deleted, kind: kindOf(name, deleted) };
 }
+
+/** Mappings, with the numbers of texts whose ` (deleted)` is part of the name of a file. */
+export type NamedMaps = [...NativeMaps, living?: ReadonlySet<number>];
 
 /** The layout of `struct memmap_maps_entry`, in words of 64 and of 32 bits. */
 const Word = { start: 0, end: 1, offset: 2, inode: 3, count: 6 } as const;
@@ -119,9 +122,11 @@ export class MapTable {
   readonly #halfWords: Uint32Array;
   /** By number of their text; mappings have few different ones. */
   readonly #labels: (Label | undefined)[];
+  readonly #living: ReadonlySet<number> | undefined;
 
-  constructor([entries, , , texts]: NativeMaps) {
+  constructor([entries, , , texts, living]: NamedMaps) {
     this.texts = texts;
+    this.#living = living;
     this.#labels = new Array<Label | undefined>(texts.length).fill(undefined);
     this.#words = new BigUint64Array(entries);
     this.#halfWords = new Uint32Array(entries);
@@ -180,7 +185,7 @@ export class MapTable {
     const text = this.#half(index, HalfWord.name);
     let label = this.#labels[text];
     if (!label) {
-      label = labelOf(this.texts[text] as string);
+      label = labelOf(this.texts[text] as string, this.#living?.has(text));
       this.#labels[text] = label;
     }
     return label;
@@ -219,6 +224,36 @@ export class MapTable {
   #half(index: number, column: number): number {
     return this.#halfWords[index * HalfWord.count + column] as number;
   }
+}
+
+/** A name that ends as those of deleted files do. */
+export interface DoubtfulName {
+  /** The number of its text. */
+  readonly text: number;
+  /** Of the file, if it is there. */
+  readonly path: string;
+  /** Of the file that is mapped. */
+  readonly inode: bigint;
+}
+
+/** Names that may be of deleted files, or of files that are called so; few processes have any. */
+export function doubtfulNames(maps: NativeMaps): DoubtfulName[] {
+  const [entries, , , texts] = maps;
+  const doubtful = new Set<number>();
+  for (const [text, name] of texts.entries()) {
+    if (!name.endsWith(deletedSuffix)) continue;
+    if (['deleted file', 'shared memory'].includes(labelOf(name).kind)) doubtful.add(text);
+  }
+  if (doubtful.size === 0) return [];
+  const [words, halfWords] = [new BigUint64Array(entries), new Uint32Array(entries)];
+  const found: DoubtfulName[] = [];
+  for (let index = 0; index < words.length / Word.count && doubtful.size > 0; index++) {
+    const text = halfWords[index * HalfWord.count + HalfWord.name] as number;
+    if (!doubtful.delete(text)) continue;
+    const path = unescapeOctal(texts[text] as string, '\n');
+    found.push({ text, path, inode: words[index * Word.count + Word.inode] as bigint });
+  }
+  return found;
 }
 
 const encoder = new TextEncoder();

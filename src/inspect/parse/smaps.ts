@@ -2,9 +2,8 @@
  * /proc/PID/smaps and smaps_rollup: what each mapping has in memory (fs/proc/task_mmu.c, show_smap).
  * A header as in maps, then lines of `Name: value kB`; kernels differ in which they have.
  */
-import type { NativeMaps } from '../../binding/native.ts';
 import { fieldsOf, pick } from './fields.ts';
-import { type MapEntry, type MapKind, MapTable, takeApart } from './maps.ts';
+import { type MapEntry, type MapKind, MapTable, type NamedMaps, takeApart } from './maps.ts';
 
 const quantities = {
   KernelPageSize: 'kernelPageSize',
@@ -133,7 +132,7 @@ export class SmapsTable extends MapTable {
   readonly #flags: (readonly string[] | undefined)[];
   readonly #kinds: (MapKind | undefined)[];
 
-  constructor(maps: NativeMaps) {
+  constructor(maps: NamedMaps) {
     super(maps);
     const [, values, fields] = maps;
     this.#values = new Float64Array(values);
