@@ -4,10 +4,11 @@
 import { accessSync, constants, lstatSync, statfsSync, statSync } from 'node:fs';
 import { native } from '../binding/native.ts';
 import { type Check, check, sizeInWords } from './diagnosis.ts';
-import { realPathOf, withFile } from './file.ts';
+import { withFile } from './file.ts';
+import { type FileSystem, fileSystemOf } from './file-system.ts';
 import { holders } from './holders.ts';
-import { mountOf, parseMountinfo } from './parse/mountinfo.ts';
-import { codeOf, tryRead, tryReadNumber } from './proc.ts';
+import type { Mount } from './parse/mountinfo.ts';
+import { codeOf, tryReadNumber } from './proc.ts';
 import { residency } from './residency.ts';
 
 const readAheadLimit = 2 ** 20; // a random touch that reads more than this is worth a word
@@ -64,23 +65,41 @@ function rightCheck(path: string): Check {
   return check('file', 'rights', 'reading', { why });
 }
 
-function systemCheck(path: string): Check[] {
-  const mount = mountOf(parseMountinfo(tryRead('/proc/self/mountinfo') ?? ''), path);
-  if (!mount) return [check('file', 'file system', 'unknown', { status: 'skip' })];
-  const value = `${mount.type} on ${mount.point}`;
-  const options = [...mount.options, ...mount.superOptions];
-  const checks = [check('file', 'file system', value, systemFinding(mount.type))];
-  const isDax = options.some((option) => /^dax(=always)?$/.test(option));
-  checks.push(
-    check('file', 'DAX', isDax ? 'yes' : 'no', {
-      why: isDax ? 'mapped memory is the storage itself; there is no page cache' : '',
-    }),
-  );
-  if (options.includes('ro')) {
+function systemChecks(system: FileSystem): Check[] {
+  const { type, magic, mount } = system;
+  const place = mount ? `on ${mount.point}` : 'not mounted';
+  const value = `${type ?? 'unknown'} ${place}, magic 0x${magic.toString(16)}`;
+  const finding = type === null ? { status: 'skip' as const } : systemFinding(type);
+  const checks = [check('file', 'file system', value, finding), ...daxChecks(system)];
+  if (optionsOf(mount).includes('ro')) {
     const why = "access 'write' is EROFS";
     checks.push(check('file', 'mounted', 'read-only', { status: 'warn', why }));
   }
   return checks;
+}
+
+const optionsOf = (mount: Mount | null) => (mount ? [...mount.options, ...mount.superOptions] : []);
+
+/** Whether stores reach the storage itself, and whether MAP_SYNC may promise so. */
+function daxChecks({ type, mount, deviceIsDax }: FileSystem): Check[] {
+  const options = optionsOf(mount);
+  const isDax = options.some((option) => /^dax(=always)?$/.test(option));
+  const maySingle = deviceIsDax === true && !options.includes('dax=never');
+  const why = isDax ? 'mapped memory is the storage itself; there is no page cache' : '';
+  if (!isDax && maySingle) {
+    const each = "the device has it, and each file may be set to it (xfs_io -c 'chattr +x')";
+    return [
+      check('file', 'DAX', 'of single files', { why: each }),
+      check('file', 'MAP_SYNC', 'of single files', { why: 'of those with DAX' }),
+    ];
+  }
+  const hasSync = isDax && (type === 'ext4' || type === 'xfs');
+  return [
+    check('file', 'DAX', isDax ? 'yes' : 'no', { why }),
+    check('file', 'MAP_SYNC', hasSync ? 'yes' : 'no', {
+      why: hasSync ? '' : 'mmap refuses it with EOPNOTSUPP; flush() makes stores durable',
+    }),
+  ];
 }
 
 function systemFinding(type: string) {
@@ -167,7 +186,7 @@ export function checkFile(path: string): Check[] {
   const type = typeOf(path);
   if (type?.status === 'fail') return [type];
   const rights = rightCheck(path);
-  const system = systemCheck(realPathOf(path));
+  const system = systemChecks(fileSystemOf(path));
   const before = [type ?? check('file', 'type', 'file'), ...system, rights];
   if (rights.status === 'fail') return before;
   if (type) return before;

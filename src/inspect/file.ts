@@ -36,7 +36,7 @@ const blockSector = 512; // of /sys/dev/block/*/size, whatever the device's own 
 const statBlock = 512; // of st_blocks (inode(7))
 
 /** Takes a device number apart (include/linux/kdev_t.h, new_decode_dev, as stat(2) gives it). */
-function decodeDevice(dev: bigint): { major: number; minor: number } {
+export function decodeDevice(dev: bigint): { major: number; minor: number } {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
   return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) };

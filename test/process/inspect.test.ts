@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { anonymous, map, pageSize } from 'memmap';
@@ -8,6 +8,7 @@ import {
   addAccounts,
   addressSpace,
   addressSpaceAsync,
+  type Check,
   comparePages,
   decodePageEntry,
   diagnose,
@@ -334,6 +335,25 @@ describe('limits and diagnosis', () => {
       assert.equal(statusOf(diagnose(path()), name), status);
     });
   }
+
+  test('what has no path any more is of the file system that it is on, not of proc', async () => {
+    const path = temporaryFile(pageSize);
+    const systemOf = (name: string) =>
+      diagnose(name).find((check) => check.name === 'file system') as Check;
+    const before = systemOf(path);
+    assert.match(before.value, /^\S+ on \/.*, magic 0x[0-9a-f]+$/);
+    const descriptor = openSync(path, 'r');
+    unlinkSync(path);
+    assert.deepEqual(systemOf(`/proc/self/fd/${descriptor}`), before);
+    assert.deepEqual(systemOf(`/proc/${process.pid}/fd/${descriptor}`), before);
+    closeSync(descriptor);
+    using memory = anonymous(pageSize, { shared: true });
+    const { start, end } = mappingAt(readMaps(), memory.address) as { start: bigint; end: bigint };
+    const object = `/proc/self/map_files/${start.toString(16)}-${end.toString(16)}`;
+    if (!existsSync(object)) return; // it takes CAP_SYS_ADMIN in old kernels
+    const { status, value } = systemOf(object);
+    assert.deepEqual([status, value], ['ok', 'tmpfs not mounted, magic 0x1021994']);
+  });
 
   test('the own process is readable', () => {
     assert.equal(statusOf(diagnose(process.pid), 'readable'), 'ok');
