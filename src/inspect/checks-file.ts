@@ -7,9 +7,11 @@ import { type Check, check, sizeInWords } from './diagnosis.ts';
 import { withFile } from './file.ts';
 import { type FileSystem, fileSystemOf } from './file-system.ts';
 import { holders } from './holders.ts';
+import { transparentPageSize } from './limits.ts';
 import type { Mount } from './parse/mountinfo.ts';
 import { codeOf, tryReadNumber } from './proc.ts';
 import { residency } from './residency.ts';
+import type { Room } from './room.ts';
 
 const readAheadLimit = 2 ** 20; // a random touch that reads more than this is worth a word
 
@@ -131,15 +133,14 @@ function readAheadCheck(major: number, minor: number): Check {
   });
 }
 
-function sizeChecks(path: string, size: number): Check[] {
-  const checks = [sizeCheck(size)];
+function holeChecks(path: string, size: number): Check[] {
   const stat = statSync(path);
   const holes = size - stat.blocks * 512; // st_blocks counts in 512 bytes (stat(2))
-  if (holes <= 0) return checks;
+  if (holes <= 0) return [];
   const { bavail, bsize } = statfsSync(path);
   const free = bavail * bsize;
   const isShort = free < holes;
-  checks.push(
+  return [
     check('file', 'holes', sizeInWords(holes), {
       status: isShort ? 'warn' : 'ok',
       why: isShort
@@ -147,18 +148,41 @@ function sizeChecks(path: string, size: number): Check[] {
         : '',
       cure: isShort ? 'extend: true allocates before, so that a full disk is ENOSPC' : null,
     }),
-  );
-  return checks;
+  ];
 }
 
-function sizeCheck(size: number): Check {
+function sizeCheck(size: number, room: Room | null): Check {
+  const value = sizeInWords(size);
   if (size === 0) {
     const why = 'an empty file maps to an empty mapping; a touch beyond the end is a fault';
-    return check('file', 'size', '0 B', { status: 'warn', why });
+    return check('file', 'size', value, { status: 'warn', why });
   }
-  const rest = size % native.pageBytes;
-  const why = rest === 0 ? '' : `its last page has ${rest} bytes; the rest reads as zeros`;
-  return check('file', 'size', sizeInWords(size), { why });
+  if (!room || size <= room.largest) return check('file', 'size', value);
+  return check('file', 'size', value, {
+    status: 'fail',
+    why: `the largest hole of the address space has ${sizeInWords(room.largest)}: ENOMEM`,
+    cure: 'map parts of it: offset and length of map(), or window()',
+  });
+}
+
+/** What is left of a file when it is cut into pages and huge pages. */
+function alignmentCheck(size: number, hugePageSize: number | null): Check {
+  const page = hugePageSize ?? native.pageBytes;
+  const rest = size % page;
+  if (rest !== 0) {
+    const why = `its last page has ${rest} bytes; the rest reads as zeros`;
+    return check('file', 'alignment', 'no whole pages', { why });
+  }
+  if (hugePageSize !== null) {
+    const why = 'offset and length of a mapping are multiples of them, or EINVAL';
+    return check('file', 'alignment', `whole pages of ${sizeInWords(page)}`, { why });
+  }
+  const huge = transparentPageSize();
+  if (huge === null) return check('file', 'alignment', 'whole pages');
+  const words = sizeInWords(huge);
+  if (size % huge === 0) return check('file', 'alignment', `whole huge pages of ${words}`);
+  const why = `its last ${sizeInWords(size % huge)} fill no huge page of ${words}`;
+  return check('file', 'alignment', 'whole pages', { why });
 }
 
 function cacheCheck(path: string): Check {
@@ -181,8 +205,8 @@ function holderCheck(path: string): Check {
   return check('file', 'mapped by', names || 'nobody that can be seen', { why });
 }
 
-/** What there is to know of a file before it is mapped. */
-export function checkFile(path: string): Check[] {
+/** What there is to know of a file before it is mapped where there is so much room. */
+export function checkFile(path: string, room: Room | null): Check[] {
   const type = typeOf(path);
   if (type?.status === 'fail') return [type];
   const rights = rightCheck(path);
@@ -190,10 +214,12 @@ export function checkFile(path: string): Check[] {
   const before = [type ?? check('file', 'type', 'file'), ...system, rights];
   if (rights.status === 'fail') return before;
   if (type) return before;
-  const { size, device } = withFile(path, (file) => file);
+  const { size, device, hugePageSize } = withFile(path, (file) => file);
   return [
     ...before,
-    ...sizeChecks(path, size),
+    sizeCheck(size, room),
+    alignmentCheck(size, hugePageSize),
+    ...holeChecks(path, size),
     readAheadCheck(device.major, device.minor),
     cacheCheck(path),
     holderCheck(path),

@@ -6,7 +6,7 @@ import { getSystemErrorName } from 'node:util';
 import { type NativeFailure, native } from '../binding/native.ts';
 import { decodePageEntry } from '../core/pagemap.ts';
 import { anonymous } from '../mapping/map.ts';
-import { translateAddress } from '../mapping/translation.ts';
+import { pageTables } from '../mapping/translation.ts';
 import { type Check, check } from './diagnosis.ts';
 import { readPageEntries, scanPages } from './pages.ts';
 import { tryReadNumber } from './proc.ts';
@@ -22,17 +22,15 @@ function refusalOf(work: () => void): string | null {
   }
 }
 
-function tableCheck(address: bigint): Check {
-  const { levels, walk } = translateAddress('self', address);
-  if (levels === null || !walk) {
+function tableCheck(): Check {
+  const tables = pageTables('self');
+  if (!tables) {
     return check('kernel', 'page tables', `unknown for ${process.arch}`, { status: 'skip' });
   }
-  const bits = walk.indexes.reduce((sum, level) => sum + level.bits, Math.log2(native.pageBytes));
-  return check(
-    'kernel',
-    'page tables',
-    `${levels} levels, ${bits} bits, pages of ${native.pageBytes} bytes`,
-  );
+  const { levels, addressBits, pageBytes } = tables;
+  const flag = process.arch === 'x64' ? `, ${levels.length === 5 ? 'la57' : 'no la57'}` : '';
+  const value = `${levels.length} levels${flag}, ${addressBits} bits, pages of ${pageBytes} bytes`;
+  return check('kernel', 'page tables', value);
 }
 
 function cachestatCheck(): Check {
@@ -117,7 +115,7 @@ export function checkKernel(): Check[] {
   memory.write(new Uint8Array([1]));
   const { address } = memory;
   return [
-    tableCheck(address),
+    tableCheck(),
     cachestatCheck(),
     scanCheck(address),
     frameCheck(address),

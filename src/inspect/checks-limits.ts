@@ -3,6 +3,7 @@
  */
 import { type Check, check, type Needs, sizeInWords } from './diagnosis.ts';
 import type { Limits } from './limits.ts';
+import type { Room } from './room.ts';
 
 function lockCheck(limits: Limits, needs: Needs): Check {
   const { soft = null, hard = null } = limits.resources.RLIMIT_MEMLOCK ?? {};
@@ -45,16 +46,31 @@ function addressSpaceCheck(limits: Limits, needs: Needs): Check {
   return check('limits', 'RLIMIT_AS', value, { status: why ? 'warn' : 'ok', why });
 }
 
+/** Whether what is to be mapped in one piece has a place; no right and no setting makes one. */
+function roomCheck(room: Room | null, needs: Needs): Check {
+  if (!room) return check('limits', 'addresses', 'unknown', { status: 'skip' });
+  const { bits, size, largest } = room;
+  const value = `${bits} bits, ${sizeInWords(size)}; the largest hole has ${sizeInWords(largest)}`;
+  if (needs.map === undefined || needs.map <= largest) return check('limits', 'addresses', value);
+  const state =
+    needs.map > size ? 'there are no more addresses' : 'no hole is so large, which is ENOMEM';
+  return check('limits', 'addresses', value, {
+    status: 'fail',
+    why: `${sizeInWords(needs.map)} are needed in one piece; ${state}`,
+    cure: 'map parts of it, one after the other: offset and length of map(), or window()',
+  });
+}
+
 function mapsCheck(limits: Limits, needs: Needs): Check {
   const { used, maximum } = limits.maps;
-  const value = `${used ?? 'unknown'} of ${maximum ?? 'unknown'}`;
+  const value = `${used ?? 'unknown'} of ${maximum ?? 'unknown'} (vm.max_map_count)`;
   if (used === null || maximum === null) {
     return check('limits', 'mappings', value, { status: 'skip' });
   }
   const wanted = needs.maps ?? 0;
   const cure = `sysctl -w vm.max_map_count=${Math.max(maximum * 4, (used + wanted) * 2)}`;
   if (used + wanted > maximum) {
-    const why = `${wanted} more are needed; beyond vm.max_map_count everything is ENOMEM`;
+    const why = `${wanted} more are needed; beyond the limit everything is ENOMEM`;
     return check('limits', 'mappings', value, { status: 'fail', why, cure, needsRoot: true });
   }
   if (used > maximum * 0.8) {
@@ -82,7 +98,9 @@ function overcommitCheck(limits: Limits, needs: Needs): Check {
   const { mode, committed, limit } = limits.overcommit;
   const words = ['refuses what is obviously too much', 'refuses nothing', 'strict'];
   if (mode === null) return check('memory', 'overcommit', 'unknown', { status: 'skip' });
-  const value = `mode ${mode} (${words[mode] ?? 'unknown'})`;
+  const promised = `${sizeInWords(committed)} promised, CommitLimit ${sizeInWords(limit)}`;
+  const counts = mode === 2 ? '' : ', which counts in mode 2 only';
+  const value = `mode ${mode} (${words[mode] ?? 'unknown'}), ${promised}${counts}`;
   const isLess = mode !== 1 && needs.map !== undefined;
   const left =
     mode === 2 && limit !== null && committed !== null
@@ -94,8 +112,7 @@ function overcommitCheck(limits: Limits, needs: Needs): Check {
       'noReserve, or access none until it is needed; or sysctl -w vm.overcommit_memory=1';
     return check('memory', 'overcommit', value, { status: 'warn', why, cure, needsRoot: true });
   }
-  const detail = mode === 2 ? `, ${sizeInWords(committed)} of ${sizeInWords(limit)} promised` : '';
-  return check('memory', 'overcommit', value + detail);
+  return check('memory', 'overcommit', value);
 }
 
 function groupCheck(limits: Limits, needs: Needs): Check {
@@ -154,6 +171,27 @@ function transparentCheck(limits: Limits): Check {
   });
 }
 
+/** Sizes that the kernel uses by itself, or where it is asked to. */
+function transparentSizesCheck(limits: Limits): Check {
+  const name = 'sizes of transparent huge pages';
+  const { enabled, shared, sizes } = limits.transparentHugePages;
+  if (sizes.length === 0) {
+    const why = 'only that of a whole table of pages; Linux 6.8 has others';
+    return check('memory', name, 'one', { status: 'skip', why });
+  }
+  const inherited = (said: string | null, whole: string | null) =>
+    said === 'inherit' ? whole : said;
+  const used = (key: 'enabled' | 'shared', whole: string | null) =>
+    sizes.flatMap((size) => {
+      const choice = inherited(size[key], whole) ?? 'never';
+      return choice === 'never' ? [] : `${sizeInWords(size.pageSize)} ${choice}`;
+    });
+  const words = (list: string[]) => (list.length === 0 ? 'none' : list.join(', '));
+  const said = `${words(used('enabled', enabled))}; shared memory ${words(used('shared', shared))}`;
+  const own = sizes.filter((size) => size.enabled !== null).length;
+  return check('memory', name, `${said}; of ${own} sizes`);
+}
+
 function swapCheck(limits: Limits): Check {
   const { total, free, devices } = limits.swap;
   const value = total === 0 ? 'off' : `${sizeInWords(free)} free of ${sizeInWords(total)}`;
@@ -165,16 +203,21 @@ function swapCheck(limits: Limits): Check {
 }
 
 /** What the limits of a process and of the system mean for what is needed. */
-export function checkLimits(limits: Limits, needs: Needs): Check[] {
+export function checkLimits(limits: Limits, room: Room | null, needs: Needs): Check[] {
+  const rooms = roomCheck(room, needs);
+  // Where there is no place, no promise of memory helps.
+  const map = rooms.status === 'fail' ? undefined : needs.map;
   return [
     lockCheck(limits, needs),
     addressSpaceCheck(limits, needs),
+    rooms,
     mapsCheck(limits, needs),
     ...capabilityChecks(limits),
-    overcommitCheck(limits, needs),
+    overcommitCheck(limits, { ...needs, map }),
     groupCheck(limits, needs),
     ...hugePageChecks(limits, needs),
     transparentCheck(limits),
+    transparentSizesCheck(limits),
     swapCheck(limits),
   ];
 }

@@ -12,6 +12,7 @@ import { type Check, check, type Needs, sizeInWords } from './diagnosis.ts';
 import { limits } from './limits.ts';
 import { readStatus } from './maps.ts';
 import { checkProcess } from './proc.ts';
+import { roomOf } from './room.ts';
 
 const needNames = ['lock', 'map', 'maps', 'huge'] as const;
 
@@ -36,7 +37,11 @@ function processChecks(pid: number): Check[] {
     return [
       about,
       check('process', 'readable', 'yes'),
-      check('process', 'mappings', `${total.maps} of ${maximumMaps ?? 'unknown'}`),
+      check(
+        'process',
+        'mappings',
+        `${total.maps} of ${maximumMaps ?? 'unknown'} (vm.max_map_count)`,
+      ),
       check('process', 'in memory', sizeInWords(total.resident), {
         why: `${sizeInWords(total.freeable)} can leave without swap and without writing`,
       }),
@@ -70,10 +75,11 @@ export function diagnose(target?: string | URL | number, needs: Needs = {}): Che
   }
   if (typeof target === 'number') checkProcess(target);
   const pid = typeof target === 'number' ? target : 'self';
-  const checks = [...checkLimits(limits(pid), wanted), ...checkKernel()];
+  const room = roomOf(pid);
+  const checks = [...checkLimits(limits(pid), room, wanted), ...checkKernel()];
   if (typeof target === 'number') checks.push(...processChecks(target));
   else if (target !== undefined) {
-    checks.push(...checkFile(typeof target === 'string' ? target : fileURLToPath(target)));
+    checks.push(...checkFile(typeof target === 'string' ? target : fileURLToPath(target), room));
   }
   return checks;
 }

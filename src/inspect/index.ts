@@ -31,6 +31,7 @@ export {
   limits,
   readMeminfo,
   readVmstat,
+  type TransparentSize,
   type Usage,
 } from './limits.ts';
 export {

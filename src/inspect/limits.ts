@@ -31,6 +31,16 @@ export interface HugePagePool {
   readonly surplus: number | null;
 }
 
+/** What the kernel does about transparent huge pages of one size. */
+export interface TransparentSize {
+  /** Bytes of a page. */
+  readonly pageSize: number;
+  /** Of private memory; `'inherit'`: as for all sizes. `null`: there are none of this size. */
+  readonly enabled: string | null;
+  /** Of shared memory. */
+  readonly shared: string | null;
+}
+
 /** The answer of {@link limits}; bytes and counts. */
 export interface Limits {
   readonly pid: ProcessId;
@@ -64,6 +74,8 @@ export interface Limits {
     readonly enabled: string | null;
     readonly shared: string | null;
     readonly defrag: string | null;
+    /** By size, the small ones first (since Linux 6.8); empty: the kernel has one size only. */
+    readonly sizes: readonly TransparentSize[];
   };
   readonly unknown: readonly Unknown[];
 }
@@ -83,30 +95,52 @@ function choiceOf(text: string | null): string | null {
   return text === null ? null : (/\[([^\]]+)\]/.exec(text)?.[1] ?? null);
 }
 
-const hugePageDirectory = '/sys/kernel/mm/hugepages';
-
-function hugePagePools(): HugePagePool[] {
+/** Directories of one size each, `hugepages-2048kB`, the small ones first. */
+function sizesIn(directory: string): { pageSize: number; path: string }[] {
   let names: string[];
   try {
-    names = readdirSync(hugePageDirectory);
+    names = readdirSync(directory);
   } catch {
-    return []; // a kernel without huge pages
+    return []; // a kernel without them
   }
   return names
     .flatMap((name) => {
       const kilobytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
-      const count = (file: string) => tryReadNumber(`${hugePageDirectory}/${name}/${file}`);
-      return kilobytes === undefined
-        ? []
-        : {
-            pageSize: Number(kilobytes) * 1024,
-            total: count('nr_hugepages'),
-            free: count('free_hugepages'),
-            reserved: count('resv_hugepages'),
-            surplus: count('surplus_hugepages'),
-          };
+      const path = `${directory}/${name}`;
+      return kilobytes === undefined ? [] : { pageSize: Number(kilobytes) * 1024, path };
     })
     .sort((a, b) => a.pageSize - b.pageSize);
+}
+
+function hugePagePools(): HugePagePool[] {
+  return sizesIn('/sys/kernel/mm/hugepages').map(({ pageSize, path }) => ({
+    pageSize,
+    total: tryReadNumber(`${path}/nr_hugepages`),
+    free: tryReadNumber(`${path}/free_hugepages`),
+    reserved: tryReadNumber(`${path}/resv_hugepages`),
+    surplus: tryReadNumber(`${path}/surplus_hugepages`),
+  }));
+}
+
+const transparentDirectory = '/sys/kernel/mm/transparent_hugepage';
+
+function transparentHugePages(): Limits['transparentHugePages'] {
+  const choice = (path: string) => choiceOf(tryRead(path));
+  return {
+    enabled: choice(`${transparentDirectory}/enabled`),
+    shared: choice(`${transparentDirectory}/shmem_enabled`),
+    defrag: choice(`${transparentDirectory}/defrag`),
+    sizes: sizesIn(transparentDirectory).map(({ pageSize, path }) => ({
+      pageSize,
+      enabled: choice(`${path}/enabled`),
+      shared: choice(`${path}/shmem_enabled`),
+    })),
+  };
+}
+
+/** Bytes of the transparent huge page that every kernel with them has; `null`: it has none. */
+export function transparentPageSize(): number | null {
+  return tryReadNumber(`${transparentDirectory}/hpage_pmd_size`);
 }
 
 /** Version 1 says "no limit" with the largest number of whole pages (mm/page_counter.c). */
@@ -165,7 +199,6 @@ export function limits(pid: ProcessId = 'self'): Limits {
           ]),
         ) as Record<Capability, boolean>);
   const memory = readMeminfo();
-  const huge = '/sys/kernel/mm/transparent_hugepage';
   return {
     pid,
     resources,
@@ -192,11 +225,7 @@ export function limits(pid: ProcessId = 'self'): Limits {
     },
     controlGroup: controlGroup(pid, gaps),
     hugePages: hugePagePools(),
-    transparentHugePages: {
-      enabled: choiceOf(tryRead(`${huge}/enabled`)),
-      shared: choiceOf(tryRead(`${huge}/shmem_enabled`)),
-      defrag: choiceOf(tryRead(`${huge}/defrag`)),
-    },
+    transparentHugePages: transparentHugePages(),
     unknown: gaps,
   };
 }

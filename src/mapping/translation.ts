@@ -91,7 +91,7 @@ function highestAddress(pids: Iterable<number | 'self'>): bigint {
 let cpuinfo: string | null | undefined;
 
 /** The tables of the system, to which the own mappings speak where those of a process are closed. */
-function shapeFor(pid: number | 'self'): PageTableShape | null {
+export function pageTables(pid: number | 'self'): PageTableShape | null {
   if (cpuinfo === undefined) {
     const read = attempt(() => readFileSync('/proc/cpuinfo', 'latin1'));
     cpuinfo = 'value' in read ? read.value : null;
@@ -195,7 +195,7 @@ export function translateAddress(
   surroundings: Surroundings = {},
 ): Translation {
   const gaps: Unknown[] = [];
-  const shape = shapeFor(pid);
+  const shape = pageTables(pid);
   if (!shape) gaps.push(unknown('walk', `the tables of ${process.arch} are not known here`));
   const half = shape && addressHalf(address, process.arch, shape.addressBits);
   const strange = shape && strangeness(half, shape);

@@ -26,6 +26,7 @@ test('the machine: everything has a verdict, and nothing is needed', async () =>
   const names = document.checks.map(({ name }) => name);
   for (const name of [
     ...['RLIMIT_MEMLOCK', 'RLIMIT_AS', 'mappings', 'CAP_IPC_LOCK', 'overcommit', 'control group'],
+    ...['addresses', 'sizes of transparent huge pages'],
     ...['transparent huge pages', 'swap', 'page tables', 'cachestat', 'PAGEMAP_SCAN', 'soft-dirty'],
   ]) {
     assert.ok(names.includes(name), name);
@@ -49,6 +50,14 @@ test('what cannot be had fails, with a cure: exit 1', async () => {
   assert.ok(document.checks.some(({ name, status }) => /^huge/.test(name) && status === 'fail'));
 });
 
+test('what no address space has room for fails: exit 1', async () => {
+  const { code, document } = await memmapJson<Document>(['doctor', '--need', 'map=4P']);
+  assert.deepEqual([code, statusOf(document, 'addresses')], [1, 'fail']);
+  const overcommit = document.checks.find(({ name }) => name === 'overcommit');
+  assert.match(overcommit?.value ?? '', /CommitLimit/);
+  assert.equal(overcommit?.cure, null);
+});
+
 test('--need may be repeated', async () => {
   const args = ['doctor', '--need', 'maps=100M', '--need', 'lock=1'];
   const { document } = await memmapJson<Document>(args);
@@ -69,9 +78,13 @@ test('a file: what it is, where it is, and what a mapping of it would meet', asy
   assert.equal(code, 0);
   const file = document.checks.filter(({ group }) => group === 'file');
   const names = file.map(({ name }) => name);
-  for (const name of ['type', 'file system', 'rights', 'size', 'in memory', 'mapped by']) {
+  for (const name of [
+    ...['type', 'file system', 'DAX', 'MAP_SYNC', 'rights', 'size', 'alignment'],
+    ...['in memory', 'mapped by'],
+  ]) {
     assert.ok(names.includes(name), name);
   }
+  assert.match(file.find(({ name }) => name === 'file system')?.value ?? '', /magic 0x[0-9a-f]+$/);
 });
 
 test('what cannot be mapped fails, and the next command is named', async () => {

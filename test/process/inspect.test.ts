@@ -317,6 +317,48 @@ describe('limits and diagnosis', () => {
     assert.equal(diagnose().filter((check) => check.status === 'fail').length, 0);
   });
 
+  test('more than the addresses, or than the largest hole, fails; a promise of memory is no cure', () => {
+    const found = (map: number) => diagnose(undefined, { map });
+    const check = found(1).find(({ name }) => name === 'addresses');
+    const tebibytes = Number(/largest hole has ([\d.]+) TiB$/.exec(check?.value ?? '')?.[1] ?? 0);
+    for (const map of [Math.ceil(tebibytes + 10) * 2 ** 40, 2 ** 52]) {
+      const checks = found(map);
+      assert.equal(statusOf(checks, 'addresses'), 'fail');
+      assert.equal(statusOf(checks, 'overcommit'), 'ok');
+    }
+    assert.equal(check?.status, 'ok');
+  });
+
+  test('sizes of transparent huge pages, where the kernel has several', () => {
+    const { sizes } = limits().transparentHugePages;
+    for (const [index, size] of sizes.entries()) {
+      assert.ok(size.pageSize > (sizes[index - 1]?.pageSize ?? pageSize));
+    }
+    const check = diagnose().find(({ name }) => name === 'sizes of transparent huge pages');
+    assert.equal(check?.status, sizes.length > 0 ? 'ok' : 'skip');
+  });
+
+  test('the verdict on mappings names what limits them', () => {
+    for (const maps of [1, 2 ** 40]) {
+      const check = diagnose(undefined, { maps }).find(({ name }) => name === 'mappings');
+      assert.match(check?.value ?? '', /^\d+ of \d+ \(vm\.max_map_count\)$/);
+    }
+  });
+
+  const lengths: [string, number, RegExp][] = [
+    ['part of a page', 1, /^no whole pages$/],
+    ['pages', 3 * pageSize, /^whole pages$/],
+    ['a gibibyte', 2 ** 30, /^whole (huge )?pages/],
+  ];
+  for (const [what, length, value] of lengths) {
+    test(`the length of a file against pages: ${what}`, () => {
+      const path = temporaryFile(0);
+      truncateSync(path, length);
+      const check = diagnose(path).find(({ name }) => name === 'alignment');
+      assert.match(check?.value ?? '', value);
+    });
+  }
+
   const files: [string, () => string, string, string][] = [
     ['a directory', () => '/tmp', 'type', 'fail'],
     ['a file of /proc', () => '/proc/self/maps', 'file system', 'fail'],
