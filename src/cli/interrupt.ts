@@ -42,10 +42,17 @@ export async function interruptible(
   }
 }
 
-/** Waits so many seconds, or until the signal comes. */
+/** Longer than this a timer of Node.js does not wait: it fires at once (2^31 ms). */
+const longestSeconds = 86_400;
+
+/** Waits so many seconds, `Infinity` for ever, or until the signal comes. */
 export async function pause(seconds: number, signal?: AbortSignal): Promise<void> {
+  let left = seconds;
   try {
-    await sleep(seconds * 1000, undefined, signal ? { signal } : {});
+    do {
+      await sleep(Math.min(left, longestSeconds) * 1000, undefined, signal ? { signal } : {});
+      left -= longestSeconds;
+    } while (left > 0);
   } catch (error) {
     if (!signal?.aborted) throw error;
   }

@@ -26,6 +26,12 @@ export function parseSize(text: string): number {
   return checked(Math.round(Number(digits) * base ** exponent), text);
 }
 
+/** Bytes a second: a size of at least one byte. */
+export function parseRate(text: string): number {
+  const value = parseSize(text);
+  return value >= 1 ? value : refuse(text, 'a rate: nothing would ever come');
+}
+
 /** `100`, `100k`, `1.5M` in powers of 1000. */
 export function parseCount(text: string): number {
   const match = /^(\d+(?:\.\d*)?|\.\d+)([kmg]?)$/i.exec(text);

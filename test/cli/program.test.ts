@@ -43,6 +43,7 @@ const wrong: [string, string[]][] = [
   ['no file', ['cache']],
   ['no process', ['maps']],
   ['a size that is none', ['warm', '--rate', 'fast', 'x']],
+  ['a rate at which nothing ever comes', ['warm', '--rate', '0', 'x']],
   ['a range that is none', ['cache', '--range', '2-1', 'x']],
   ['a choice that is none', ['maps', '--group', 'colour', '1']],
   ['a process and a command', ['maps', '1', '--', 'true']],

@@ -6,6 +6,7 @@ import {
   parseCount,
   parsePercent,
   parseRange,
+  parseRate,
   parseSeconds,
   parseSize,
 } from '#dist/cli/size.js';
@@ -29,6 +30,11 @@ test('sizes are powers of 1024, and of 1000 where a B says so', () => {
   for (const text of ['', 'k', '-1', '1x', '4iB', '1e3', '8P', '9E', '0x', ' 1', 'NaN', '1.2.3']) {
     assert.throws(() => parseSize(text), /is not/, text);
   }
+});
+
+test('a rate is a size, and not 0', () => {
+  assert.deepEqual(['1', '200M'].map(parseRate), [1, 200 * 2 ** 20]);
+  for (const text of ['0', '0k', '.0001k', 'fast']) assert.throws(() => parseRate(text), /is not/);
 });
 
 test('counts are powers of 1000', () => {

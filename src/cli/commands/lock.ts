@@ -151,15 +151,6 @@ async function holdFor(child: RunningChild, { signal, name }: Interruption): Pro
   return child.ended;
 }
 
-async function hold({ wait }: LockOptions, { signal }: Interruption): Promise<void> {
-  let left = wait ?? Number.POSITIVE_INFINITY;
-  while (!signal.aborted && left > 0) {
-    const seconds = Math.min(left, 3600);
-    await pause(seconds, signal);
-    left -= seconds;
-  }
-}
-
 /** What is said: to stdout, or to stderr where stdout belongs to the command. */
 function speaker(out: Output, child: unknown): (line: string) => void {
   if (child === null) return (line) => out.text(line);
@@ -183,7 +174,7 @@ async function lockAndHold(
     say(`${sizeInWords(needed)} of ${files} locked${mode} by process ${process.pid}`);
   }
   let code: number = Exit.ok;
-  if (child === null) await hold(options, interruption);
+  if (child === null) await pause(options.wait ?? Number.POSITIVE_INFINITY, interruption.signal);
   else code = await holdFor(await startChild(child, { keepsStdout: true }), interruption);
   const records = targets.map((target) => fileRecord(lookAt(target.path, {})));
   for (const mapping of mappings) mapping.close();

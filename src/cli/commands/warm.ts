@@ -3,7 +3,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type Mapping, map } from '../../index.ts';
+import { type Mapping, map, pageSize } from '../../index.ts';
 import { type FileResidency, pageFaults } from '../../inspect/index.ts';
 import { type CommandModule, choice, type Invocation } from '../command.ts';
 import { exitCodeFor } from '../errors.ts';
@@ -14,7 +14,7 @@ import { type Interruption, interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { failedRecord, fileRecord, lookAt, share } from '../residency.ts';
-import { type ByteRange, parseRange, parseSize } from '../size.ts';
+import { type ByteRange, parseRange, parseRate, parseSize } from '../size.ts';
 
 type Advice = 'populate' | 'willneed' | 'read';
 
@@ -44,7 +44,7 @@ left alone. Exit 1 when not everything came, or did not stay.`,
     )
     .option('--missing-only', 'leave alone what is in memory (the default)')
     .option('--all', 'ask also for what is in memory')
-    .option('--rate <bytes>', 'at most so many a second', parseSize)
+    .option('--rate <bytes>', 'at most so many a second', parseRate)
     .option('--limit <bytes>', 'end after so many', parseSize)
     .option('-n, --dry-run', 'only say what is missing')
     .option('--files0-from <file>', 'names of files between zero bytes; - is stdin');
@@ -75,9 +75,15 @@ function missingParts(path: string, options: WarmOptions): Part[] {
 }
 
 /** Pieces that may be interrupted between, and that a rate can be held by. */
-const pieceBytes = 8 * 2 ** 20;
+const longestPiece = 8 * 2 ** 20;
 
-function* pieces(parts: readonly Part[], limit: number): Generator<Part> {
+/** Whole pages that come in a second at most, one at least. */
+function pieceFor({ rate = longestPiece }: WarmOptions): number {
+  const pages = Math.max(1, Math.floor(rate / pageSize));
+  return Math.min(longestPiece, pages * pageSize);
+}
+
+function* pieces(parts: readonly Part[], limit: number, pieceBytes: number): Generator<Part> {
   let left = limit;
   for (const { offset, length } of parts) {
     for (let at = 0; at < length && left > 0; at += pieceBytes) {
@@ -125,7 +131,7 @@ async function bring(
   const take = bringBy(options.advise, mapping, fd);
   let bytes = 0;
   try {
-    for (const piece of pieces(parts, left)) {
+    for (const piece of pieces(parts, left, pieceFor(options))) {
       if (signal.aborted) break;
       await take(piece, signal);
       bytes += piece.length;
