@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { CommandError } from './errors.ts';
+import { CommandError, usage } from './errors.ts';
 import { Exit } from './exit.ts';
 
 export interface RunningChild {
@@ -30,7 +30,7 @@ export async function startChild(
 ): Promise<RunningChild> {
   const [file, ...args] = command;
   if (file === undefined) {
-    throw new CommandError('there is no command behind --', { exitCode: Exit.trouble });
+    throw usage('there is no command behind --');
   }
   const child = spawn(file, args, { stdio: ['inherit', keepsStdout ? 'inherit' : 2, 'inherit'] });
   let code: number | undefined;
@@ -66,20 +66,4 @@ function started(child: ChildProcess, file: string): Promise<void> {
       reject(new CommandError(`Cannot run ${file}: ${state} (${code})`, { exitCode, code }));
     });
   });
-}
-
-/** Failures of memmap itself have a code of their own where another command's is passed on. */
-export async function asTool<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof CommandError && error.exitCode >= Exit.toolFailed) throw error;
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    const hint = 'hint' in error && typeof error.hint === 'string' ? { hint: error.hint } : {};
-    throw new CommandError(error.message, {
-      ...hint,
-      code: typeof error.code === 'string' ? error.code : null,
-      exitCode: Exit.toolFailed,
-    });
-  }
 }

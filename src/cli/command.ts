@@ -24,6 +24,8 @@ export interface CommandModule {
   readonly modes?: readonly Exclude<Mode, 'text'>[];
   /** What stands behind `--` is a command. */
   readonly takesChild?: boolean;
+  /** The exit code is that of this command; where memmap itself fails, 125. */
+  readonly passesStatus?: boolean;
   /** Draws bars or maps. */
   readonly draws?: boolean;
   /** Options whose value may be left out; it is given with `=` only. */

@@ -11,7 +11,7 @@ export const Exit = {
   denied: 3,
   /** This kernel or file system cannot. */
   unsupported: 4,
-  /** Of `watch` and `lock -- CMD`: memmap itself failed. */
+  /** Of `watch` and `lock -- CMD`, which else give that of CMD: memmap itself failed. */
   toolFailed: 125,
   notExecutable: 126,
   notFound: 127,
@@ -27,4 +27,9 @@ export function exitCodeOf(code: string | null): number {
   if (code === null) return Exit.trouble;
   if (denied.has(code)) return Exit.denied;
   return unsupported.has(code) ? Exit.unsupported : Exit.trouble;
+}
+
+/** Where the code of another command is passed on, a failure of memmap itself has one of its own. */
+export function asTool(exitCode: number): number {
+  return Math.max(exitCode, Exit.toolFailed);
 }

@@ -12,7 +12,7 @@ import {
 } from './command.ts';
 import { commands } from './commands/index.ts';
 import { exitCodeFor } from './errors.ts';
-import { Exit } from './exit.ts';
+import { asTool, Exit } from './exit.ts';
 import type { Output } from './output.ts';
 
 const about = `Memory mapping seen from outside: files in the page cache, address spaces of processes,
@@ -67,6 +67,8 @@ type Run = () => Promise<number>;
 /** What a command line asks for, once commander has read it. */
 interface Request {
   child: readonly string[] | null;
+  /** The exit code of a failure, from that of its kind. */
+  failed(exitCode: number): number;
   run?: Run;
 }
 
@@ -76,26 +78,27 @@ function add(program: Command, entry: CommandEntry, module: CommandModule, reque
     const options = command.opts();
     const out = outputOf(entry.name, options);
     const invocation = { args: command.args, options, child: request.child, out };
-    request.run = () => runSafely(module, invocation as unknown as Invocation<never>, entry.name);
+    const work = () => module.run(invocation as unknown as Invocation<never>);
+    request.run = () => runSafely(work, out, entry.name, request);
   });
   complainAs(command, `memmap ${entry.name}`);
   program.addCommand(command);
 }
 
 async function runSafely(
-  module: CommandModule,
-  invocation: Invocation<never>,
+  work: () => number | Promise<number>,
+  out: Output,
   name: string,
+  { failed }: Request,
 ): Promise<number> {
-  const { out } = invocation;
   try {
-    return await module.run(invocation);
+    return await work();
   } catch (error) {
-    const exitCode = exitCodeFor(error);
-    if (exitCode === null) throw error;
+    const kind = exitCodeFor(error);
+    if (kind === null) throw error;
     out.status('');
-    tellFailure(out, error, name, exitCode);
-    return exitCode;
+    tellFailure(out, error, name, failed(kind));
+    return failed(kind);
   }
 }
 
@@ -105,7 +108,12 @@ function tellFailure(out: Output, error: unknown, command: string, exitCode: num
 }
 
 /** A command line that cannot be, for a program that asked for documents. */
-function documentComplaint(command: string, own: readonly string[], error: CommanderError): void {
+function documentComplaint(
+  command: string,
+  own: readonly string[],
+  error: CommanderError,
+  exitCode: number,
+): void {
   const end = own.indexOf('--');
   const options = end < 0 ? own : own.slice(0, end);
   const [json, ndjson] = [options.includes('--json'), options.includes('--ndjson')];
@@ -115,7 +123,7 @@ function documentComplaint(command: string, own: readonly string[], error: Comma
     message: error.message.replace(/^error: /, ''),
     hint: `memmap ${command} --help`,
   };
-  const body = { command, error: described, exitCode: Exit.trouble };
+  const body = { command, error: described, exitCode };
   outputOf(command, { json, ndjson }).document(body, 'error');
 }
 
@@ -145,7 +153,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return module.run({ args: args.slice(1) } as unknown as Invocation<never>);
   }
   const [own, child] = module?.takesChild && called ? splitChild(args) : [[...args], null];
-  const request: Request = { child };
+  const isPassed = child !== null && module?.passesStatus === true;
+  const request: Request = { child, failed: (kind) => (isPassed ? asTool(kind) : kind) };
   for (const [i, entry] of wanted.entries()) {
     add(program, entry, modules[i] as CommandModule, request);
   }
@@ -155,8 +164,9 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return Exit.ok;
-    if (called) documentComplaint(called.name, own, error);
-    return Exit.trouble;
+    const exitCode = request.failed(Exit.trouble);
+    if (called) documentComplaint(called.name, own, error, exitCode);
+    return exitCode;
   }
   return request.run ? request.run() : Exit.ok;
 }

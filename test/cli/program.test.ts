@@ -49,7 +49,7 @@ const wrong: [string, string[]][] = [
   ['a process and a command', ['maps', '1', '--', 'true']],
   ['two forms of output', ['cache', '--json', '--plain', 'x']],
   ['no pattern', ['find', '', 'x']],
-  ['no command behind --', ['lock', 'package.json', '--']],
+  ['no command behind --', ['maps', '--']],
   ['a need that is none', ['doctor', '--need', 'luck=1']],
   ['too many arguments', ['explain', 'a', 'b', 'c']],
   ['a shell that is none', ['completion', 'tcsh']],
@@ -60,6 +60,23 @@ for (const [what, args] of wrong) {
   test(`exit 2, a message and nothing on stdout: ${what}`, async () => {
     const { code, stdout, stderr } = await memmap(args);
     assert.deepEqual([code, stdout], [2, ''], stderr);
+    assert.match(stderr, /^memmap/);
+  });
+}
+
+const failed = [
+  ['watch', '--interval', 'abc', '--', 'true'],
+  ['watch', '--bogus', '--', 'true'],
+  ['watch', '1', '--', 'true'],
+  ['watch', '--'],
+  ['lock', '--bogus', 'package.json', '--', 'true'],
+  ['lock', '--', 'true'],
+  ['lock', 'package.json', '--'],
+];
+for (const args of failed) {
+  test(`exit 125: the command does not run after ${args.join(' ')}`, async () => {
+    const { code, stdout, stderr } = await memmap(args);
+    assert.deepEqual([code, stdout], [125, ''], stderr);
     assert.match(stderr, /^memmap/);
   });
 }
@@ -76,16 +93,23 @@ test('trouble is a document, too, where JSON is asked for', async () => {
   assert.deepEqual([document.command, document.error.code], ['count', 'ENOENT']);
 });
 
+interface Complaint {
+  command: string;
+  error: { message: string };
+  exitCode: number;
+}
+
 test('so is a command line that cannot be', async () => {
   for (const args of [
     ['cache', '--json', '--nope', 'x'],
     ['watch', '--ndjson', '--nope', '1'],
+    ['watch', '--ndjson', '--nope', '--', 'true'],
     ['maps', '--group', 'colour', '--json', '1'],
   ]) {
     const { code, stdout, stderr } = await memmap(args);
-    assert.equal(code, 2, stderr);
-    const document = checkDocument<{ command: string; error: { message: string } }>(stdout);
-    assert.equal(document.command, args[0]);
+    assert.equal(code, args.includes('--') ? 125 : 2, stderr);
+    const document = checkDocument<Complaint>(stdout);
+    assert.deepEqual([document.command, document.exitCode], [args[0], code]);
     assert.ok(stderr.includes(document.error.message), stderr);
   }
 });

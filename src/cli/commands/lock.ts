@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type Mapping, map, pageSize } from '../../index.ts';
 import { type Limits, limits, readStatus, sizeInWords } from '../../inspect/index.ts';
-import { asTool, type RunningChild, startChild } from '../child.ts';
+import { type RunningChild, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { CommandError, describeError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
@@ -187,31 +187,26 @@ async function lockAndHold(
 
 async function run(invocation: Invocation<LockOptions>): Promise<number> {
   const { args, options, child, out } = invocation;
-  const prepare = () => {
-    const targets = targetsFor(operands(args, options), options);
-    const own = limits();
-    const needed = neededBytes(targets);
-    checkLimit(needed, own);
-    if (!options.onfault) checkMemory(needed, own);
-    return { targets, own, needed };
-  };
   if (child?.length === 0) throw usage('there is no command behind --');
-  const { targets, own, needed } = child === null ? prepare() : await asTool(prepare);
+  const targets = targetsFor(operands(args, options), options);
+  const own = limits();
+  const needed = neededBytes(targets);
+  checkLimit(needed, own);
+  if (!options.onfault) checkMemory(needed, own);
   if (options.dryRun) {
     const names = targets.map(({ path }) => printable(path)).join(', ');
     out.text(`${names}: ${describeLimit(needed, own)}: allowed`);
     out.document({ dryRun: true, needed, locked: own.locked.used, files: [] });
     return Exit.ok;
   }
-  const work = (interruption: Interruption) => lockAndHold(targets, invocation, interruption);
-  if (child === null) return interruptible(work);
-  return interruptible((interruption) => asTool(() => work(interruption)));
+  return interruptible((interruption) => lockAndHold(targets, invocation, interruption));
 }
 
 export const lock: CommandModule = {
   configure,
   modes: ['json'],
   takesChild: true,
+  passesStatus: true,
   examples: [
     ['memmap lock index.bin', 'until Ctrl-C'],
     ['memmap lock index.bin -- ./server', 'as long as the server runs'],

@@ -16,7 +16,7 @@ import {
   snapshot,
 } from '../../inspect/index.ts';
 import { mappingName } from '../account.ts';
-import { asTool, type RunningChild, startChild } from '../child.ts';
+import { type RunningChild, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { CommandError, describeError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
@@ -388,7 +388,7 @@ async function run(invocation: Invocation<WatchOptions>): Promise<number> {
   const { args, child } = invocation;
   if (child !== null) {
     if (args.length > 0) throw usage('a process and a command do not go together');
-    return interruptible(({ signal }) => asTool(() => watchChild(child, invocation, signal)));
+    return interruptible(({ signal }) => watchChild(child, invocation, signal));
   }
   const [name] = args;
   if (name === undefined) throw usage('there is no process', 'its number, its name, or -- COMMAND');
@@ -404,6 +404,7 @@ export const watch: CommandModule = {
   configure,
   modes: ['json', 'ndjson', 'plain'],
   takesChild: true,
+  passesStatus: true,
   draws: true,
   examples: [
     ['memmap watch 4711', 'until it ends, or Ctrl-C'],
