@@ -2,9 +2,9 @@
  * Another command that is run and looked at.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
 import { CommandError, usage } from './errors.ts';
-import { Exit } from './exit.ts';
+import { Exit, exitCodeOfSignal } from './exit.ts';
+import { type Interruption, pause } from './interrupt.ts';
 
 export interface RunningChild {
   readonly pid: number;
@@ -36,7 +36,7 @@ export async function startChild(
   let code: number | undefined;
   const ended = new Promise<number>((resolve) => {
     child.once('exit', (status, signal) => {
-      code = status ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+      code = status ?? exitCodeOfSignal(signal as NodeJS.Signals);
       resolve(code);
     });
   });
@@ -49,6 +49,17 @@ export async function startChild(
     },
     kill: (signal) => void child.kill(signal),
   };
+}
+
+/** Passes on to a command what asks this process to end. */
+export function passOn(child: RunningChild, interruption: Interruption): void {
+  const { signal } = interruption;
+  const pass = async () => {
+    await pause(0.1); // from a terminal it has the signal already
+    if (child.code === undefined) child.kill(interruption.name ?? 'SIGTERM');
+  };
+  if (signal.aborted) void pass();
+  else signal.addEventListener('abort', () => void pass(), { once: true });
 }
 
 function started(child: ChildProcess, file: string): Promise<void> {

@@ -1,6 +1,8 @@
 /**
  * Exit codes, the same for every command. Where several things were asked, the highest counts.
  */
+import { constants } from 'node:os';
+
 export const Exit = {
   ok: 0,
   /** An honest no: nothing matches, not everything left, a check failed. */
@@ -15,8 +17,6 @@ export const Exit = {
   toolFailed: 125,
   notExecutable: 126,
   notFound: 127,
-  /** Ended by Ctrl-C, after the summary. */
-  interrupted: 130,
 } as const;
 
 const denied = new Set(['EACCES', 'EPERM']);
@@ -27,6 +27,11 @@ export function exitCodeOf(code: string | null): number {
   if (code === null) return Exit.trouble;
   if (denied.has(code)) return Exit.denied;
   return unsupported.has(code) ? Exit.unsupported : Exit.trouble;
+}
+
+/** As shells tell it: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. */
+export function exitCodeOfSignal(name: NodeJS.Signals): number {
+  return 128 + constants.signals[name];
 }
 
 /** Where the code of another command is passed on, a failure of memmap itself has one of its own. */

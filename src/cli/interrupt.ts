@@ -1,11 +1,15 @@
 /**
- * Ctrl-C: work ends at the next point where it can, the summary is printed, and the exit code tells.
+ * Ctrl-C and its like: work ends at the next point where it can, the summary is printed, and the exit
+ * code tells which signal it was.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Exit } from './exit.ts';
+import { exitCodeOfSignal } from './exit.ts';
 
-/** The names of signals that ask a command to end. */
-const asked = ['SIGINT', 'SIGTERM'] as const;
+/** The names of signals that ask a command to end; SIGHUP: its terminal is closed. */
+const asked = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** One request may come as two signals, to the process and to its group: from npm, timeout, a shell. */
+const echoMilliseconds = 200;
 
 /** How a command was asked to end. */
 export interface Interruption {
@@ -14,31 +18,53 @@ export interface Interruption {
   readonly name: NodeJS.Signals | null;
 }
 
+/** Listens until it is closed. A second request ends the process at once. */
+class Requests implements Interruption {
+  readonly #controller = new AbortController();
+  #name: NodeJS.Signals | null = null;
+  #time = 0;
+
+  constructor() {
+    for (const one of asked) process.on(one, this.#end);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get name(): NodeJS.Signals | null {
+    return this.#name;
+  }
+
+  readonly #end = (name: NodeJS.Signals) => {
+    const now = performance.now();
+    if (this.#name === null) {
+      this.#name = name;
+      this.#time = now;
+      this.#controller.abort();
+    } else if (now - this.#time > echoMilliseconds) {
+      process.exit(exitCodeOfSignal(name)); // what has to be removed goes with the process
+    }
+  };
+
+  close(): void {
+    for (const one of asked) process.off(one, this.#end);
+  }
+}
+
 /**
- * Runs work that ends early when its signal aborts. A second Ctrl-C ends the process at once.
- * @returns 130 after SIGINT, else what `work` returns.
+ * Runs work that ends early when its signal aborts.
+ * @returns 128 and the number of the signal that came, else what `work` returns.
  */
 export async function interruptible(
   work: (interruption: Interruption) => Promise<number>,
 ): Promise<number> {
-  const controller = new AbortController();
-  let name: NodeJS.Signals | null = null;
-  const end = (signal: NodeJS.Signals) => {
-    name = signal;
-    for (const one of asked) process.off(one, end);
-    controller.abort();
-  };
-  for (const one of asked) process.on(one, end);
+  const requests = new Requests();
   try {
-    const code = await work({
-      signal: controller.signal,
-      get name() {
-        return name;
-      },
-    });
-    return name === 'SIGINT' ? Exit.interrupted : code;
+    const code = await work(requests);
+    return requests.name === null ? code : exitCodeOfSignal(requests.name);
   } finally {
-    for (const one of asked) process.off(one, end);
+    requests.close();
   }
 }
 

@@ -26,7 +26,8 @@ Examples:
   memmap explain ENODEV mmap     what an error means
 
 Exit codes: 0 yes, 1 an honest no, 2 wrong command line or input, 3 not permitted, 4 not in this
-kernel, 130 interrupted; watch and lock with a command: its own, or 125, 126, 127.
+kernel, 130 interrupted (SIGTERM 143, SIGHUP 129); watch and lock with a command: its own, or 125,
+126, 127.
 'memmap COMMAND --help' tells the rest.`;
 
 function version(): string {

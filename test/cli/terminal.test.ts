@@ -81,27 +81,23 @@ test('Ctrl-C ends a watch with its summary and 130', async () => {
   assert.match(watch.stdout, /minor and .* major faults in/);
 });
 
-test('Ctrl-C ends a lock with its summary and 130; SIGTERM is a good end', async () => {
-  const path = temporaryFile(10_000);
-  const hit = await interrupted(['lock', path], /locked/);
-  assert.equal(hit.code, 130);
-  assert.match(hit.stdout, /held 12 KiB/);
-  const told = await interrupted(['lock', path], /locked/, 'SIGTERM');
-  assert.equal(told.code, 0);
-  assert.match(told.stdout, /held 12 KiB/);
-});
-
-test(
-  'Ctrl-C ends warming with what was reached, and 130',
-  needs(lacksCommand('bash')),
-  async () => {
-    const path = temporaryFile(64 * 2 ** 20);
-    const [file, ...args] = commandLine(['warm', '--all', '--rate', '8M', path]);
-    // At 8 MiB a second it is far from its end by then, however slow its start is.
-    const line = `"${file}" ${args.map((word) => `'${word}'`).join(' ')} & pid=$!
-    sleep 1.5; kill -INT $pid; wait $pid; echo "exit $?"`;
-    const { stdout } = await runProcess(['bash', '-c', `set -m; ${line}`]);
-    assert.match(stdout, /asked for in/);
-    assert.match(stdout, /exit 130/);
-  },
-);
+for (const [signal, exitCode] of [
+  ['INT', 130],
+  ['TERM', 143],
+] as const) {
+  test(
+    `SIG${signal} ends warming with what was reached, and ${exitCode}`,
+    needs(lacksCommand('bash')),
+    async () => {
+      const [path, next] = [temporaryFile(64 * 2 ** 20), temporaryFile(1)];
+      const [file, ...args] = commandLine(['warm', '--all', '--rate', '8M', path, next]);
+      // At 8 MiB a second it is far from its end by then, however slow its start is.
+      const line = `"${file}" ${args.map((word) => `'${word}'`).join(' ')} & pid=$!
+      sleep 1.5; kill -${signal} $pid; wait $pid; echo "exit $?"`;
+      const { stdout } = await runProcess(['bash', '-c', `set -m; ${line}`]);
+      assert.match(stdout, /asked for in/);
+      assert.ok(stdout.includes(`exit ${exitCode}\n`), stdout);
+      assert.ok(!stdout.includes(next), stdout);
+    },
+  );
+}

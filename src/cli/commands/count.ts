@@ -132,7 +132,7 @@ async function run({ args, options, out }: Invocation<CountOptions>): Promise<nu
     } catch (error) {
       if (!signal.aborted) throw error;
       out.warn('interrupted: nothing is said of the rest');
-      return Exit.interrupted;
+      return Exit.no;
     } finally {
       progress.end();
     }

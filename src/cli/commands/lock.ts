@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type Mapping, map, pageSize } from '../../index.ts';
 import { type Limits, limits, readStatus, sizeInWords } from '../../inspect/index.ts';
-import { type RunningChild, startChild } from '../child.ts';
+import { passOn, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { CommandError, describeError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
@@ -140,15 +140,11 @@ function writePidfile(path: string): () => void {
   return remove;
 }
 
-/** Waits for the end of the command; passes on what asks this process to end. */
-async function holdFor(child: RunningChild, { signal, name }: Interruption): Promise<number> {
-  const pass = async () => {
-    // From a terminal it has the signal already.
-    await pause(0.1);
-    if (child.code === undefined) child.kill(name ?? 'SIGTERM');
-  };
-  signal.addEventListener('abort', () => void pass(), { once: true });
-  return child.ended;
+/** Holds until the command ends, whose code it returns. */
+async function runThrough(command: readonly string[], interruption: Interruption): Promise<number> {
+  const running = await startChild(command, { keepsStdout: true });
+  passOn(running, interruption);
+  return running.ended;
 }
 
 /** What is said: to stdout, or to stderr where stdout belongs to the command. */
@@ -175,7 +171,7 @@ async function lockAndHold(
   }
   let code: number = Exit.ok;
   if (child === null) await pause(options.wait ?? Number.POSITIVE_INFINITY, interruption.signal);
-  else code = await holdFor(await startChild(child, { keepsStdout: true }), interruption);
+  else if (!interruption.signal.aborted) code = await runThrough(child, interruption);
   const records = targets.map((target) => fileRecord(lookAt(target.path, {})));
   for (const mapping of mappings) mapping.close();
   removePidfile?.();

@@ -385,21 +385,24 @@ async function lookInto(pid: number, options: MapsOptions, out: Output): Promise
 }
 
 /** What changed, in so many seconds or since a snapshot. */
-async function lookTwice(pid: number, options: MapsOptions, out: Output): Promise<number> {
+async function lookTwice(
+  pid: number,
+  options: MapsOptions,
+  out: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const asked = options.diff as string;
-  return interruptible(async ({ signal }) => {
-    let before: Snapshot;
-    if (/^(\d+(\.\d*)?|\.\d+)$/.test(asked)) {
-      before = snapshot(pid);
-      out.status(`waiting ${asked} s`);
-      await pause(parseSeconds(asked), signal);
-      out.status('');
-    } else before = readSnapshot(asked);
-    const difference = diff(before, snapshot(pid));
-    showDiff(difference, { top: options.top ?? 20 }, out);
-    out.document(diffRecord(difference), 'diff');
-    return Exit.ok;
-  });
+  let before: Snapshot;
+  if (/^(\d+(\.\d*)?|\.\d+)$/.test(asked)) {
+    before = snapshot(pid);
+    out.status(`waiting ${asked} s`);
+    await pause(parseSeconds(asked), signal);
+    out.status('');
+  } else before = readSnapshot(asked);
+  const difference = diff(before, snapshot(pid));
+  showDiff(difference, { top: options.top ?? 20 }, out);
+  out.document(diffRecord(difference), 'diff');
+  return Exit.ok;
 }
 
 /** Starts a command, looks at it in its prime, and ends it. */
@@ -407,11 +410,13 @@ async function lookAtChild(
   command: readonly string[],
   options: MapsOptions,
   out: Output,
+  signal: AbortSignal,
 ): Promise<number> {
   const { startChild } = await import('../child.ts');
   const child = await startChild(command);
   try {
-    await Promise.race([child.ended, pause(options.after)]);
+    await Promise.race([child.ended, pause(options.after, signal)]);
+    if (signal.aborted) return Exit.ok;
     if (child.code !== undefined) {
       throw usage(
         `${printable(command[0] as string)} ended with ${child.code} before it was looked at`,
@@ -420,7 +425,7 @@ async function lookAtChild(
     }
     return options.diff === undefined
       ? await look(child.pid, options, out)
-      : await lookTwice(child.pid, options, out);
+      : await lookTwice(child.pid, options, out, signal);
   } finally {
     child.kill('SIGTERM');
     await Promise.race([child.ended, pause(2)]);
@@ -431,12 +436,13 @@ async function lookAtChild(
 async function run({ args, options, child, out }: Invocation<MapsOptions>): Promise<number> {
   if (child !== null) {
     if (args.length > 0) throw usage('a process and a command do not go together');
-    return lookAtChild(child, options, out);
+    return interruptible(({ signal }) => lookAtChild(child, options, out, signal));
   }
   const [name] = args;
   if (name === undefined) throw usage('there is no process', 'its number, its name, or -- COMMAND');
   const pid = processOf(name);
-  return options.diff === undefined ? look(pid, options, out) : lookTwice(pid, options, out);
+  if (options.diff === undefined) return look(pid, options, out);
+  return interruptible(({ signal }) => lookTwice(pid, options, out, signal));
 }
 
 export const maps: CommandModule = {

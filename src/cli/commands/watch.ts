@@ -16,13 +16,13 @@ import {
   snapshot,
 } from '../../inspect/index.ts';
 import { mappingName } from '../account.ts';
-import { type RunningChild, startChild } from '../child.ts';
+import { passOn, type RunningChild, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
 import { CommandError, describeError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { isThere } from '../files.ts';
 import { formatCount, formatPercent, printable, size } from '../format.ts';
-import { interruptible, pause } from '../interrupt.ts';
+import { type Interruption, interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import { drawPages, type PageCharacter } from '../pagemap.ts';
 import { nameOf, processOf } from '../processes.ts';
@@ -364,16 +364,12 @@ function tell(summary: Summary, ticks: readonly Tick[], out: Output): Summary {
 async function watchChild(
   command: readonly string[],
   invocation: Invocation<WatchOptions>,
-  signal: AbortSignal,
+  interruption: Interruption,
 ): Promise<number> {
   const child = await startChild(command);
-  const pass = async () => {
-    await pause(0.1); // from a terminal it has the signal already
-    if (child.code === undefined) child.kill('SIGINT');
-  };
-  signal.addEventListener('abort', () => void pass(), { once: true });
+  passOn(child, interruption);
   try {
-    await watchLoop({ pid: child.pid, child }, invocation, signal);
+    await watchLoop({ pid: child.pid, child }, invocation, interruption.signal);
   } catch (error) {
     // It may have ended before the first look at it.
     if (describeError(error).code !== 'ESRCH') {
@@ -388,7 +384,7 @@ async function run(invocation: Invocation<WatchOptions>): Promise<number> {
   const { args, child } = invocation;
   if (child !== null) {
     if (args.length > 0) throw usage('a process and a command do not go together');
-    return interruptible(({ signal }) => watchChild(child, invocation, signal));
+    return interruptible((interruption) => watchChild(child, invocation, interruption));
   }
   const [name] = args;
   if (name === undefined) throw usage('there is no process', 'its number, its name, or -- COMMAND');
