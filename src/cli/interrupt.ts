@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodeOfSignal } from './exit.ts';
+import { unheardSignal } from './screen.ts';
 
 /** The names of signals that ask a command to end; SIGHUP: its terminal is closed. */
 const asked = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -47,9 +48,20 @@ class Requests implements Interruption {
     }
   };
 
+  /** Ends, also when nobody reads what is printed. */
+  endUnheard(): void {
+    unheardSignal.addEventListener('abort', () => this.#controller.abort(), { once: true });
+    if (unheardSignal.aborted) this.#controller.abort();
+  }
+
   close(): void {
     for (const one of asked) process.off(one, this.#end);
   }
+}
+
+interface WorkOptions {
+  /** It goes on and on, and all it does is print: it ends when nobody reads. Default false. */
+  onlyPrints?: boolean;
 }
 
 /**
@@ -58,8 +70,10 @@ class Requests implements Interruption {
  */
 export async function interruptible(
   work: (interruption: Interruption) => Promise<number>,
+  { onlyPrints = false }: WorkOptions = {},
 ): Promise<number> {
   const requests = new Requests();
+  if (onlyPrints) requests.endUnheard();
   try {
     const code = await work(requests);
     return requests.name === null ? code : exitCodeOfSignal(requests.name);

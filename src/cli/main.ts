@@ -20,11 +20,11 @@ function tellCrash(error: unknown): number {
 const args = process.argv.slice(2);
 await beginAhead(args);
 try {
-  const [{ runProgram }, { endWithReader }] = await Promise.all([
+  const [{ runProgram }, { outliveReaders }] = await Promise.all([
     import('./program.ts'),
     import('./screen.ts'),
   ]);
-  endWithReader();
+  outliveReaders();
   process.exitCode = await runProgram(args);
 } catch (error) {
   process.exitCode = tellCrash(error);

@@ -14,6 +14,7 @@ import { commands } from './commands/index.ts';
 import { exitCodeFor } from './errors.ts';
 import { asTool, Exit } from './exit.ts';
 import type { Output } from './output.ts';
+import { setLossCode } from './screen.ts';
 
 const about = `Memory mapping seen from outside: files in the page cache, address spaces of processes,
 pages, limits. Works without privileges; what the kernel hides is shown as '?', never guessed.`;
@@ -155,6 +156,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
   const [own, child] = module?.takesChild && called ? splitChild(args) : [[...args], null];
   const isPassed = child !== null && module?.passesStatus === true;
+  if (isPassed) setLossCode(Exit.toolFailed);
   const request: Request = { child, failed: (kind) => (isPassed ? asTool(kind) : kind) };
   for (const [i, entry] of wanted.entries()) {
     add(program, entry, modules[i] as CommandModule, request);

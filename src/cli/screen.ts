@@ -7,17 +7,40 @@ import { type ColorChoice, type Paint, paintFor } from './format.ts';
 
 const clearLine = '\r\u001b[K';
 
+const unheard = new AbortController();
+
+/**
+ * Aborts when stdout takes nothing more: the reader of a pipe has seen enough, or a disk is full.
+ * Nothing is said there from then on; the work goes on, as its exit code may be what was asked for.
+ */
+export const unheardSignal: AbortSignal = unheard.signal;
+
+let lossCode: number = Exit.trouble;
+
+/** The exit code where the output was lost, which a reader who has seen enough does not count as. */
+export function setLossCode(exitCode: number): void {
+  lossCode = exitCode;
+}
+
+function tellLoss({ message }: Error): void {
+  process.stderr.write(`memmap: Cannot write the output: ${message}\n`);
+  process.once('exit', () => {
+    if (Number(process.exitCode ?? Exit.ok) < Exit.trouble) process.exitCode = lossCode;
+  });
+}
+
 let isListening = false;
 
-/** The reader of a pipe may have seen enough: then this process ends without a word. */
-export function endWithReader(): void {
+/** From now on no stream that is closed or full ends this process. */
+export function outliveReaders(): void {
   if (isListening) return;
   isListening = true;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(Exit.ok);
-    process.stderr.write(`memmap: Cannot write the output: ${error.message}\n`);
-    process.exit(Exit.trouble);
+    if (unheardSignal.aborted) return;
+    unheard.abort();
+    if (error.code !== 'EPIPE') tellLoss(error);
   });
+  process.stderr.on('error', () => {}); // nobody is left to be told
 }
 
 export interface ScreenOptions {
@@ -41,11 +64,11 @@ export class Screen {
     const columns = process.stdout.isTTY ? process.stdout.columns || 80 : 100;
     this.width = Math.max(narrowest, Math.min(widest, columns));
     this.paint = paintFor(process.stdout, process.env, color);
-    endWithReader();
+    outliveReaders();
   }
 
   print(lines: string[]): void {
-    if (lines.length === 0) return;
+    if (lines.length === 0 || unheardSignal.aborted) return;
     this.#erase();
     process.stdout.write(`${lines.join('\n')}\n`);
     this.#draw();

@@ -3,10 +3,11 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync } from 'node:fs';
 import { test } from 'node:test';
 import { commands } from '#dist/cli/commands/index.js';
-import { checkDocument, memmap } from '../support/command.ts';
+import { runProcess } from '../support/child.ts';
+import { checkDocument, commandLine, memmap } from '../support/command.ts';
 import { lacksCommand, needs } from '../support/machine.ts';
 import { temporaryFile, temporaryPath } from '../support/temporary.ts';
 
@@ -144,6 +145,62 @@ test('a reader that has seen enough does not make it fail loudly', async () => {
   assert.deepEqual(first(`find x "${path}"`), ['x\n', '']);
   assert.deepEqual(first('help'), ['Usage: memmap COMMAND [options]\n', '']);
 });
+
+/** The exit code of a command line before whatever reads its output. */
+async function codeBefore(reader: string, args: readonly string[]): Promise<number> {
+  const line = `{ "$@"; echo "exit $?" >&2; } ${reader}`;
+  const { stderr } = await runProcess(['sh', '-c', line, 'sh', ...commandLine(args)]);
+  return Number(/^exit (\d+)$/m.exec(stderr)?.[1]);
+}
+
+/** Nothing of it is in memory. */
+function sparseFile(): string {
+  const path = temporaryFile('');
+  truncateSync(path, 2 ** 20);
+  return path;
+}
+
+const answers: [number, string[]][] = [
+  [1, ['doctor', '--need', 'huge=1P']],
+  [1, ['cache', '--require', '100', sparseFile()]],
+  [2, ['cache', 'package.json', temporaryPath('missing')]],
+  [5, ['watch', '--interval', '0.02', '--', 'sh', '-c', 'sleep 0.5; exit 5']],
+  [0, ['watch', '--interval', '0.02', String(process.pid)]],
+  [0, ['cache', '--watch=0.02', 'package.json']],
+];
+for (const [code, args] of answers) {
+  test(`exit ${code}, whether it is read to its end or not: ${args.join(' ')}`, async () => {
+    for (const reader of ['| true', '| head -1'])
+      assert.equal(await codeBefore(reader, args), code);
+  });
+}
+
+test('a lock holds, though nobody reads that it does', async () => {
+  const line = `{ "$@" & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo "exit $?" >&2; } | true`;
+  const words = commandLine(['lock', 'package.json']);
+  const { stderr } = await runProcess(['sh', '-c', line, 'sh', ...words]);
+  assert.match(stderr, /^exit 143$/m);
+});
+
+const lacksFull = !existsSync('/dev/full') && 'there is no /dev/full on this machine';
+
+test(
+  'output that cannot be written is trouble, messages that cannot are none',
+  needs(lacksFull),
+  async () => {
+    const missing = temporaryPath('missing');
+    assert.equal(await codeBefore('>/dev/full', ['count', 'package.json']), 2);
+    assert.equal(await codeBefore('>/dev/full', ['watch', '--', 'true']), 125);
+    assert.equal(await codeBefore('>/dev/full', ['watch', '--', 'sh', '-c', 'exit 7']), 7);
+    assert.equal(
+      await codeBefore('>/dev/full', ['watch', '--interval', '0.02', String(process.pid)]),
+      2,
+    );
+    const words = commandLine(['cache', missing, missing]);
+    const { stdout } = await runProcess(['sh', '-c', '"$@" 2>/dev/full; echo $?', 'sh', ...words]);
+    assert.match(stdout, /^2$/m);
+  },
+);
 
 const shells: [string, string[]][] = [
   ['bash', ['bash', '-n']],

@@ -9,7 +9,7 @@ import { type Described, describeError, exitCodeFor } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { expand, operands } from '../files.ts';
 import { formatPercent, printable, shellWord, shortenMiddle, size } from '../format.ts';
-import { interruptible, pause } from '../interrupt.ts';
+import { type Interruption, interruptible, pause } from '../interrupt.ts';
 import type { Output } from '../output.ts';
 import {
   bytesOf,
@@ -335,7 +335,7 @@ async function run({ args, options, out }: Invocation<CacheOptions>): Promise<nu
 
 /** Looks again and again; the summary says how it changed. */
 function watch(files: readonly string[], options: CacheOptions, out: Output): Promise<number> {
-  return interruptible(async ({ signal }) => {
+  const work = async ({ signal }: Interruption) => {
     const start = performance.now();
     let first: Total | undefined;
     let last: [Looked[], Total] = [[], totalOf([])];
@@ -360,7 +360,8 @@ function watch(files: readonly string[], options: CacheOptions, out: Output): Pr
     );
     if (out.mode === 'json') out.document({ rounds, ...document(...last, options) });
     return exitCode(...last, options);
-  });
+  };
+  return interruptible(work, { onlyPrints: true });
 }
 
 export const cache: CommandModule = {

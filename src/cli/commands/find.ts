@@ -14,6 +14,7 @@ import { interruptible } from '../interrupt.ts';
 import { countPlaces, LineFinder, needleOf, type Place, placesOf } from '../matching.ts';
 import type { Output } from '../output.ts';
 import { Progress } from '../progress.ts';
+import { unheardSignal } from '../screen.ts';
 import { type ByteRange, clip, parsePositive, parseRange } from '../size.ts';
 
 interface FindOptions {
@@ -76,7 +77,12 @@ class Writer {
     const full = this.#buffer.subarray(0, this.#length);
     this.#buffer = Buffer.allocUnsafe(2 ** 16);
     this.#length = 0;
-    if (!process.stdout.write(full)) await once(process.stdout, 'drain');
+    if (unheardSignal.aborted || process.stdout.write(full)) return;
+    try {
+      await once(process.stdout, 'drain');
+    } catch (error) {
+      if (!unheardSignal.aborted) throw error;
+    }
   }
 }
 
@@ -150,7 +156,7 @@ async function showAll(
     }
     mapping.check(); // what was cut meanwhile was read as zeros
     await writer.flush();
-    if (result.end !== null) break;
+    if (result.end !== null || unheardSignal.aborted) break; // the answer is there
   }
 }
 

@@ -390,10 +390,11 @@ async function run(invocation: Invocation<WatchOptions>): Promise<number> {
   if (name === undefined) throw usage('there is no process', 'its number, its name, or -- COMMAND');
   const pid = processOf(name);
   if (pid === process.pid) throw new CommandError('it would watch itself');
-  return interruptible(async ({ signal }) => {
+  const work = async ({ signal }: Interruption) => {
     await watchLoop({ pid, child: null }, invocation, signal);
     return Exit.ok;
-  });
+  };
+  return interruptible(work, { onlyPrints: true });
 }
 
 export const watch: CommandModule = {

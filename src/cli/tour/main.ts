@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { map, pageSize } from '../../index.ts';
 import { describeError } from '../errors.ts';
 import { formatBytes, formatDuration } from '../format.ts';
-import { Screen } from '../screen.ts';
+import { Screen, unheardSignal } from '../screen.ts';
 import { type Chapter, Tour } from './chapter.ts';
 import { chapters } from './chapters/index.ts';
 import { help, type Options, readOptions, UsageError } from './options.ts';
@@ -38,6 +38,7 @@ async function runTour(options: Options, screen: Screen): Promise<number> {
   const reports: ChapterReport[] = [];
   if (!options.json) screen.print(titleLines(screen, workspace));
   for (const [index, chapter] of chapters.entries()) {
+    if (unheardSignal.aborted) break;
     if (options.only.length > 0 && !options.only.includes(chapter.name)) continue;
     reports.push(
       await runChapter(chapter, index + 1, { screen, workspace, file, json: options.json }),
