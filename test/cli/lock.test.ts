@@ -90,3 +90,10 @@ test('more than memory holds is refused: the kernel would end processes for it',
     );
   }
 });
+
+test('all files are looked at before any is locked; each that is none is named', async () => {
+  const [good, missing, other] = [temporaryFile(1), temporaryPath('a'), temporaryPath('b')];
+  const { code, stderr } = await memmap(['lock', missing, good, other]);
+  assert.equal(code, 2);
+  for (const path of [missing, other]) assert.ok(stderr.includes(path), stderr);
+});

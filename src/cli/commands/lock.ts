@@ -7,7 +7,7 @@ import { type Mapping, map, pageSize } from '../../index.ts';
 import { type Limits, limits, readStatus, sizeInWords } from '../../inspect/index.ts';
 import { passOn, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
-import { CommandError, describeError, usage } from '../errors.ts';
+import { CommandError, describeError, exitCodeFor, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { operands } from '../files.ts';
 import { formatDuration, printable } from '../format.ts';
@@ -48,11 +48,22 @@ interface Target {
   length: number;
 }
 
-function targetsFor(files: readonly string[], { range }: LockOptions): Target[] {
-  return files.map((path) => {
-    const file = lookAt(path, { range: { offset: 0, length: 0 } });
-    return { path, ...clip(range, file.size) };
-  });
+/** @throws the worst that was met, when all files were looked at and the others told. */
+function targetsFor(files: readonly string[], { range }: LockOptions, out: Output): Target[] {
+  const targets: Target[] = [];
+  const errors: unknown[] = [];
+  for (const path of files) {
+    try {
+      const file = lookAt(path, { range: { offset: 0, length: 0 } });
+      targets.push({ path, ...clip(range, file.size) });
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  errors.sort((a, b) => (exitCodeFor(b) ?? 0) - (exitCodeFor(a) ?? 0));
+  for (const error of errors.slice(1)) out.tell(describeError(error));
+  if (errors.length > 0) throw errors[0];
+  return targets;
 }
 
 function neededBytes(targets: readonly Target[]): number {
@@ -184,7 +195,7 @@ async function lockAndHold(
 async function run(invocation: Invocation<LockOptions>): Promise<number> {
   const { args, options, child, out } = invocation;
   if (child?.length === 0) throw usage('there is no command behind --');
-  const targets = targetsFor(operands(args, options), options);
+  const targets = targetsFor(operands(args, options), options, out);
   const own = limits();
   const needed = neededBytes(targets);
   checkLimit(needed, own);
