@@ -1,8 +1,8 @@
 /**
  * What a command is, and how its command line becomes a call of it.
  */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ColorChoice } from './format.ts';
+import { Command, Option } from 'commander';
+import { type ColorChoice, colorChoices } from './format.ts';
 import { type Mode, Output } from './output.ts';
 
 /** What a command is called with. */
@@ -30,6 +30,8 @@ export interface CommandModule {
   readonly draws?: boolean;
   /** Options whose value may be left out; it is given with `=` only. */
   readonly bare?: Readonly<Record<string, string>>;
+  /** Words that its arguments may be, for a shell to complete; without them they are files. */
+  readonly completes?: readonly string[];
   /** Everything behind the name goes to `run` as it is. */
   readonly passesThrough?: boolean;
   /** @returns The exit code. */
@@ -60,11 +62,6 @@ interface CommonOptions {
   verbose?: boolean;
 }
 
-function colorChoice(text: string): ColorChoice {
-  if (text === 'auto' || text === 'always' || text === 'never') return text;
-  throw new InvalidArgumentError('It must be auto, always or never.');
-}
-
 /** Adds what is alike in all commands, and the examples to the help. */
 function addCommon(command: Command, module: CommandModule): void {
   for (const mode of module.modes ?? []) {
@@ -73,9 +70,7 @@ function addCommon(command: Command, module: CommandModule): void {
   }
   if (module.draws) command.option('--ascii', 'draw with ASCII characters only');
   command
-    .addOption(
-      new Option('--color <when>', 'auto, always or never').default('auto').argParser(colorChoice),
-    )
+    .addOption(choice('--color <when>', 'colours', colorChoices).default('auto'))
     .option('-q, --quiet', 'no hints and no remarks, only errors')
     .option('-v, --verbose', 'say more on stderr');
   command.helpOption('-h, --help', 'this text').configureHelp({ helpWidth: 100 });

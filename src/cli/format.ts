@@ -134,7 +134,8 @@ const styles = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
 export type Style = (typeof styles)[number];
 export type Paint = (style: Style, text: string) => string;
 /** What `--color` takes. */
-export type ColorChoice = 'auto' | 'always' | 'never';
+export const colorChoices = ['auto', 'always', 'never'] as const;
+export type ColorChoice = (typeof colorChoices)[number];
 
 /**
  * Colours for a terminal; elsewhere, and where NO_COLOR asks for it, the text as it is. What the

@@ -46,6 +46,7 @@ const wrong: [string, string[]][] = [
   ['a size that is none', ['warm', '--rate', 'fast', 'x']],
   ['a rate at which nothing ever comes', ['warm', '--rate', '0', 'x']],
   ['a range that is none', ['cache', '--range', '2-1', 'x']],
+  ['colours that are none', ['maps', '--color', 'some', '1']],
   ['a choice that is none', ['maps', '--group', 'colour', '1']],
   ['a process and a command', ['maps', '1', '--', 'true']],
   ['two forms of output', ['cache', '--json', '--plain', 'x']],
@@ -213,6 +214,8 @@ for (const [shell, check] of shells) {
     assert.equal(code, 0);
     for (const name of names) assert.ok(stdout.includes(name), name);
     assert.ok(stdout.includes('files0-from'));
+    assert.match(stdout, /auto always never/);
+    assert.match(stdout, /\bEHWPOISON\b/);
   });
   test(`${shell} can read it`, needs(lacksCommand(shell)), async () => {
     const { stdout } = await memmap(['completion', shell]);
@@ -234,4 +237,12 @@ COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _memmap; printf '%s\\n' "\
   assert.deepEqual(complete('memmap', 'sn'), ['snapshot']);
   assert.deepEqual(complete('memmap', 'cache', '--req'), ['--require']);
   assert.deepEqual(complete('memmap', 'maps', '--group', ''), ['kind', 'file', 'perm', 'none']);
+  assert.deepEqual(complete('memmap', 'cache', '--color', 'al'), ['always']);
+  assert.deepEqual(complete('memmap', 'cache', '--color', '=', 'n'), ['never']);
+  assert.deepEqual(complete('memmap', 'help', 'sn'), ['snapshot']);
+  assert.deepEqual(complete('memmap', 'explain', 'EHW'), ['EHWPOISON']);
+  assert.deepEqual(complete('memmap', 'explain', 'ENODEV', 'mma'), ['mmap']);
+  assert.deepEqual(complete('memmap', 'completion', ''), ['bash', 'zsh', 'fish']);
+  assert.deepEqual(complete('memmap', 'lock', 'x', '--', '--on'), ['']);
+  assert.deepEqual(complete('memmap', 'cache', 'da'), ['']);
 });

@@ -14,6 +14,8 @@ import { Exit } from '../exit.ts';
 interface Described {
   name: string;
   summary: string;
+  /** What its arguments may be; empty: files. */
+  words: readonly string[];
   options: { flags: string[]; choices: readonly string[]; description: string }[];
 }
 
@@ -25,50 +27,71 @@ function configure(command: Command): void {
 
 async function describeAll(commands: readonly CommandEntry[]): Promise<Described[]> {
   const described = commands.map(async (entry) => {
-    const command = describeCommand(entry.name, entry.summary, await entry.load());
+    const module = await entry.load();
+    const command = describeCommand(entry.name, entry.summary, module);
     const options = command.options.map(({ short, long, argChoices, description }) => ({
       flags: [short, long].filter((flag) => flag != null),
       choices: argChoices ?? [],
       description,
     }));
-    return { name: entry.name, summary: entry.summary, options };
+    return { name: entry.name, summary: entry.summary, words: module.completes ?? [], options };
   });
-  return Promise.all(described);
+  return [...(await Promise.all(described)), helpOf(commands)];
+}
+
+/** The one command that is not in the table. */
+function helpOf(commands: readonly CommandEntry[]): Described {
+  const words = commands.map(({ name }) => name);
+  return { name: 'help', summary: 'the help of a command', words, options: [] };
 }
 
 const flagsOf = ({ options }: Described) => [...options.flatMap(({ flags }) => flags), '--help'];
 
 function bash(all: readonly Described[]): string {
-  const cases = all.map((one) => `    ${one.name}) words="${flagsOf(one).join(' ')}" ;;`);
+  const cases = all.map((one) => `      ${one.name}) words="${flagsOf(one).join(' ')}" ;;`);
+  const words = all
+    .filter((one) => one.words.length > 0)
+    .map((one) => `      ${one.name}) words="${one.words.join(' ')}" ;;`);
   const choices = all.flatMap(({ name, options }) =>
     options
       .filter((option) => option.choices.length > 0)
-      .map(({ flags, choices: words }) => {
-        const patterns = flags.map((flag) => `${name}:${flag}`).join('|');
-        return `    ${patterns}) words="${words.join(' ')}" ;;`;
+      .map((option) => {
+        const patterns = option.flags.map((flag) => `${name}:${flag}`).join('|');
+        return `    ${patterns}) words="${option.choices.join(' ')}" ;;`;
       }),
   );
   return `# memmap completion for bash: eval "$(memmap completion bash)"
 _memmap() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-  local command=\${COMP_WORDS[1]} words=
+  local command=\${COMP_WORDS[1]} words= i
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(' ')} help" -- "$current"))
+    COMPREPLY=($(compgen -W "${all.map(({ name }) => name).join(' ')}" -- "$current"))
     return
   fi
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    [[ \${COMP_WORDS[i]} == -- ]] && { compopt -o default 2>/dev/null; return; }
+  done
+  # bash takes --color=never for three words
+  [[ $previous == = ]] && previous=\${COMP_WORDS[COMP_CWORD-2]}
+  [[ $current == = ]] && current=
   case $command:$previous in
 ${choices.join('\n')}
   esac
+  if [[ -z $words && $current == -* ]]; then
+    case $command in
+${cases.join('\n')}
+    esac
+  elif [[ -z $words ]]; then
+    case $command in
+${words.join('\n')}
+    esac
+  fi
   if [[ -n $words ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$current"))
-    return
+  else
+    compopt -o default 2>/dev/null
   fi
-  [[ $current == -* ]] || { compopt -o default 2>/dev/null; return; }
-  case $command in
-${cases.join('\n')}
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -F _memmap memmap`;
 }
@@ -78,14 +101,15 @@ const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
 function zsh(all: readonly Described[]): string {
   const names = all.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
-  const cases = all.map(({ name, options }) => {
+  const cases = all.map(({ name, words, options }) => {
     const specs = options.flatMap(({ flags, choices, description }) =>
       flags.map((flag) => {
         const values = choices.length > 0 ? `:value:(${choices.join(' ')})` : '';
         return quoted(`${flag}[${description.replace(/[[\]:]/g, ' ')}]${values}`);
       }),
     );
-    return `    ${name}) _arguments ${specs.join(' ')} '*:file:_files' ;;`;
+    const rest = words.length > 0 ? `'*:word:(${words.join(' ')})'` : "'*:file:_files'";
+    return `    ${name}) _arguments -S ${[...specs, rest].join(' ')} ;;`; // -S: none behind --
   });
   return `#compdef memmap
 # memmap completion for zsh: eval "$(memmap completion zsh)"
@@ -109,15 +133,18 @@ compdef _memmap memmap`;
 }
 
 function fish(all: readonly Described[]): string {
-  const lines = all.flatMap(({ name, summary, options }) => [
+  const seen = (name: string) => `'__fish_seen_subcommand_from ${name}'`;
+  const lines = all.flatMap(({ name, summary, words, options }) => [
     `complete -c memmap -f -n __fish_use_subcommand -a ${name} -d ${quoted(summary)}`,
+    ...(words.length > 0
+      ? [`complete -c memmap -f -n ${seen(name)} -a ${quoted(words.join(' '))}`]
+      : []),
     ...options.map(({ flags, choices, description }) => {
       const given = flags.map((flag) =>
         flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`,
       );
       const values = choices.length > 0 ? ` -x -a ${quoted(choices.join(' '))}` : '';
-      const when = `-n '__fish_seen_subcommand_from ${name}'`;
-      return `complete -c memmap ${when} ${given.join(' ')}${values} -d ${quoted(description)}`;
+      return `complete -c memmap -n ${seen(name)} ${given.join(' ')}${values} -d ${quoted(description)}`;
     }),
   ]);
   return `# memmap completion for fish: memmap completion fish | source\n${lines.join('\n')}`;
@@ -129,6 +156,7 @@ const shells: Record<string, (all: readonly Described[]) => string> = { bash, zs
 export function completionOf(commands: readonly CommandEntry[]): CommandModule {
   return {
     configure,
+    completes: Object.keys(shells),
     examples: [
       ['eval "$(memmap completion bash)"', 'in ~/.bashrc'],
       ['memmap completion fish | source', 'in config.fish'],

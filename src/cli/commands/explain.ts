@@ -87,6 +87,11 @@ function listAll(out: Output): void {
   for (const [key, terms] of columns) out.paragraph(`${key}: `, [...terms].join(' '));
 }
 
+/** Terms and calls that are one word of a shell. */
+const oneWords = [
+  ...new Set(explanations.flatMap(({ term, call }) => (call === null ? term : [term, call]))),
+].filter((word) => /^[\w-]+$/.test(word));
+
 function run({ args, out }: Invocation): number {
   const [text, call] = args;
   if (text === undefined) {
@@ -125,6 +130,7 @@ function unknownTerm(term: string, call: string | undefined): CommandError {
 export const explainCommand: CommandModule = {
   configure,
   modes: ['json', 'plain'],
+  completes: oneWords,
   examples: [
     ['memmap explain ENODEV mmap', 'one error of one call'],
     ['memmap explain ENOMEM', 'of all calls'],
