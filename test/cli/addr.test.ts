@@ -190,6 +190,11 @@ test(
     });
     assert.deepEqual([others.code, others.document.entry, others.document.frame], [3, null, null]);
     assert.ok((others.document.walk?.indexes.length ?? 0) >= 3);
+    const kernels = await memmap(['addr', String(process.pid), 'ffffffff81000000'], {
+      prefix: asNobody,
+    });
+    assert.equal(kernels.code, 1, 'no right shows it');
+    assert.match(kernels.stderr, /nothing of a process is at 0xffffffff81000000\n/);
     const script = `sleep 20 & pid=$!; sleep 0.3
     at=$(head -1 /proc/$pid/maps | cut -d- -f1)
     "$@" $pid $at; code=$?; kill $pid; exit $code`;

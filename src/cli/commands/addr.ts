@@ -164,6 +164,15 @@ function nothingness(pid: number, start: bigint, end = start + 1n): string | nul
   return `nothing is mapped at ${hex(start)}${end > start + 1n ? `-${hex(end)}` : ''}`;
 }
 
+/** The same of what was looked at. Some addresses are of no process, whoever may look at it. */
+function absence(found: ProcessTranslation): string | null {
+  const { mapping, address, walk, levels } = found;
+  if (mapping) return null;
+  const isNobodys = address >> 63n === 1n || (walk === null && levels !== null);
+  const none = isNobodys ? `nothing of a process is at ${hex(address)}` : null;
+  return nothingness(found.pid as number, address) ?? none;
+}
+
 /** `null`: they may not be read. */
 function mappingsOf(pid: number): MapEntry[] | null {
   try {
@@ -215,7 +224,7 @@ function show(found: ProcessTranslation, options: AddrOptions, out: Output): voi
     );
   }
   if (entry) out.text(`${label('entry')}${entryText(entry)}`);
-  if (entry?.present || (!entry && nothingness(pid, address) === null)) {
+  if (entry?.present || (!entry && absence(found) === null)) {
     const at = frame === null ? '?' : hex(frame);
     const where = physicalAddress === null ? '?' : hex(physicalAddress);
     out.text(
@@ -374,7 +383,7 @@ function run({ args, options, out }: Invocation<AddrOptions>): number {
 /** Tells what is missing, and why. @returns The exit code. */
 function verdictOf(found: ProcessTranslation, out: Output): number {
   tellUnknown(found, out);
-  const none = found.mapping ? null : nothingness(found.pid as number, found.address);
+  const none = absence(found);
   if (none !== null) {
     out.warn(none);
     return Exit.no;
