@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { anonymous, map, pageSize } from 'memmap';
@@ -37,6 +45,7 @@ import { pattern, temporaryFile, temporaryPath } from '../support/temporary.js';
 
 const asRoot = needs(lacksRoot);
 const page = BigInt(pageSize);
+const lacksSharedFiles = !existsSync('/dev/shm') && 'there is no /dev/shm';
 after(endHolders);
 
 describe('maps, smaps and what else there is of the own process', () => {
@@ -342,6 +351,19 @@ describe('limits and diagnosis', () => {
     for (const maps of [1, 2 ** 40]) {
       const check = diagnose(undefined, { maps }).find(({ name }) => name === 'mappings');
       assert.match(check?.value ?? '', /^\d+ of \d+ \(vm\.max_map_count\)$/);
+    }
+  });
+
+  test('a file that no hole has room for fails', needs(lacksSharedFiles), () => {
+    const path = `/dev/shm/memmap-test-${process.pid}`;
+    try {
+      writeFileSync(path, '');
+      truncateSync(path, 2 ** 52); // more than a file of most disks can have
+      const check = diagnose(path).find(({ name }) => name === 'size');
+      assert.equal(check?.status, 'fail');
+      assert.match(check?.why ?? '', /ENOMEM$/);
+    } finally {
+      rmSync(path, { force: true });
     }
   });
 
