@@ -2,6 +2,8 @@
  * Another command that is run and looked at.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { CommandError, usage } from './errors.ts';
 import { Exit, exitCodeOfSignal } from './exit.ts';
 import { type Interruption, pause } from './interrupt.ts';
@@ -13,12 +15,19 @@ export interface RunningChild {
   /** `undefined`: it runs. */
   readonly code: number | undefined;
   kill(signal: NodeJS.Signals): void;
+  /** Lets one go that was held before its first instruction. */
+  release(): void;
 }
 
 export interface ChildOptions {
   /** Its stdout is ours; else it goes to stderr, as stdout is for data. */
   keepsStdout?: boolean;
+  /** It waits for `release`, with the pid that it keeps; without a Linux or a shell there is none. */
+  isHeld?: boolean;
 }
+
+/** Says that it waits, and becomes the command when it is told; without us it ends. */
+const holdingScript = 'echo >&3; read -r _ <&3 || exit 125; exec 3>&- "$@"';
 
 /**
  * Starts a command. Signals from the terminal reach it by themselves.
@@ -26,13 +35,21 @@ export interface ChildOptions {
  */
 export async function startChild(
   command: readonly string[],
-  { keepsStdout = false }: ChildOptions = {},
+  { keepsStdout = false, isHeld = false }: ChildOptions = {},
 ): Promise<RunningChild> {
-  const [file, ...args] = command;
-  if (file === undefined) {
-    throw usage('there is no command behind --');
-  }
-  const child = spawn(file, args, { stdio: ['inherit', keepsStdout ? 'inherit' : 2, 'inherit'] });
+  if (command.length === 0) throw usage('there is no command behind --');
+  const words = isHeld ? ['sh', '-c', holdingScript, 'sh', ...command] : command;
+  const [file, ...args] = words as [string, ...string[]];
+  const child = spawn(file, args, {
+    stdio: [
+      'inherit',
+      keepsStdout ? 'inherit' : 2,
+      'inherit',
+      ...(isHeld ? ['pipe' as const] : []),
+    ],
+  });
+  const line = child.stdio[3] as Duplex | undefined;
+  line?.on('error', () => {}); // it has ended before its time: that is told by its code
   let code: number | undefined;
   const ended = new Promise<number>((resolve) => {
     child.once('exit', (status, signal) => {
@@ -41,6 +58,7 @@ export async function startChild(
     });
   });
   await started(child, file);
+  if (line) await Promise.race([once(line, 'data'), ended]);
   return {
     pid: child.pid as number,
     ended,
@@ -48,7 +66,18 @@ export async function startChild(
       return code;
     },
     kill: (signal) => void child.kill(signal),
+    release: () => void line?.end('\n'),
   };
+}
+
+/** Aborts when a command has ended, or with another signal: no timer is left that we would wait for. */
+export function endOf(child: RunningChild, signal?: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  void child.ended.then(end);
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end, { once: true });
+  return controller.signal;
 }
 
 /** Passes on to a command what asks this process to end. */

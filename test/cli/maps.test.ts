@@ -202,7 +202,7 @@ test('of a command: it is looked at, and ended', async () => {
   const { code, stdout } = await memmap(['maps', ...args]);
   assert.equal(code, 0);
   assert.match(stdout, /^.+\(\d+\)\nKIND/);
-  const gone = await memmap(['maps', '--', 'true']);
+  const gone = await memmap(['maps', '--after', '600', '--', 'true']);
   assert.equal(gone.code, 2);
   assert.match(gone.stderr, /ended with 0 before it was looked at\nhint: --after/);
   assert.equal((await memmap(['maps', '--', temporaryPath('missing')])).code, 127);

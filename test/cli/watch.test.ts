@@ -10,6 +10,7 @@ interface Summary {
   type: string;
   ticks: { seconds: number; cached: number | null; pages: number | null }[];
   minor: number;
+  traced: { kinds: Record<string, number> }[] | null;
   growth: { name: string; resident: number }[] | null;
 }
 const node = process.execPath;
@@ -48,6 +49,29 @@ test('the output of the command goes to stderr: stdout is data', async () => {
   assert.equal(code, 0);
   checkDocument(stdout);
   assert.match(stderr, /said/);
+});
+
+/** Ends soon, and says how many faults it had until then. */
+const brief = 'Buffer.alloc(2e7, 1); console.log(process.resourceUsage().minorPageFault)';
+const saidIn = (stderr: string) => Number(/^(\d+)$/m.exec(stderr)?.[1]);
+
+test('all faults of a command count, though it ends before the first line', async () => {
+  const args = ['watch', '--interval', '60', '--json', '--'];
+  for (const command of [
+    [node, '-e', brief],
+    ['sh', '-c', '"$@"; true', 'sh', node, '-e', brief],
+  ]) {
+    const { stdout, stderr } = await memmap([...args, ...command]);
+    const { ticks, minor } = checkDocument<Summary>(stdout);
+    assert.equal(ticks.length, 0);
+    assert.ok(saidIn(stderr) > 0 && minor >= saidIn(stderr), `${minor}: ${stderr}`);
+  }
+});
+
+test('what grew is unknown, not nothing, where there was no time to look', async () => {
+  const { stdout, stderr } = await memmap(['watch', '--interval', '60', '--json', '--', 'true']);
+  assert.equal(checkDocument<Summary>(stdout).growth, null);
+  assert.match(stderr, /what grew is unknown/);
 });
 
 test('a process, for some lines', async () => {
@@ -103,30 +127,49 @@ test(
   },
 );
 
-test(
-  '--trace tells faults by mapping and kind',
-  needs(lacksRoot, lacksKernel, lacksCommand('unshare')),
-  async (t) => {
-    const inner = commandLine([
-      'watch',
-      '--trace',
-      '--interval',
-      '0.1',
-      '--json',
-      '--',
-      node,
-      '-e',
-      growing,
-    ]);
-    const script = 'mount -t tracefs none /sys/kernel/tracing && exec "$@"';
-    const { stdout, status } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...inner], {
-      encoding: 'utf8',
-      timeout: 60_000,
-    });
-    if (status === 125 || stdout === '') return t.skip('this kernel does not trace page faults');
-    const { traced } = checkDocument<{ traced: { name: string; kinds: Record<string, number> }[] }>(
-      stdout,
-    );
-    assert.ok(traced.some(({ kinds }) => (kinds.write ?? 0) > 0));
-  },
-);
+/** Runs a shell script where page faults may be traced; null: this kernel does not trace them. */
+function withTracing(script: string, args: readonly string[]): { stdout: string; stderr: string } {
+  const mount = 'mount -t tracefs none /sys/kernel/tracing || exit; ';
+  const words = ['-m', 'sh', '-c', mount + script, 'sh', ...args];
+  return spawnSync('unshare', words, { encoding: 'utf8', timeout: 60_000 });
+}
+
+const untraced = 'this kernel does not trace page faults';
+const tracing = needs(lacksRoot, lacksKernel, lacksCommand('unshare'));
+
+test('--trace tells faults by mapping and kind', tracing, async (t) => {
+  const args = ['watch', '--trace', '--interval', '0.1', '--json', '--', node, '-e', growing];
+  const { stdout } = withTracing('exec "$@"', commandLine(args));
+  if (!stdout.includes('traced')) return t.skip(untraced);
+  const { traced } = checkDocument<Summary>(stdout);
+  assert.ok(traced?.some(({ kinds }) => (kinds.write ?? 0) > 0));
+});
+
+test('--trace begins before the command does', tracing, async (t) => {
+  const args = ['watch', '--trace', '--interval', '60', '--json', '--', node, '-e', brief];
+  const { stdout, stderr } = withTracing('exec "$@"', commandLine(args));
+  if (!stdout.includes('traced')) return t.skip(untraced);
+  const { traced, minor } = checkDocument<Summary>(stdout);
+  const kinds = (traced ?? []).flatMap((mapping) => Object.values(mapping.kinds));
+  const sum = kinds.reduce((all, times) => all + times, 0);
+  assert.ok(minor >= saidIn(stderr), `${minor}: ${stderr}`);
+  // Those of the kernel itself, when it copies for the process, are not traced.
+  assert.ok(sum > minor / 2, `${sum} of ${minor}`);
+});
+
+test('--trace has the exit codes of the command, or of its absence', tracing, async (t) => {
+  const script = `"$@" sh -c 'exit 7'; echo $?; "$@" /nowhere/to/be/found; echo $?; "$@" /; echo $?`;
+  const { stdout } = withTracing(script, commandLine(['watch', '-q', '--trace', '--plain', '--']));
+  if (/^125$/m.test(stdout)) return t.skip(untraced);
+  assert.deepEqual(stdout.match(/^\d+$/gm), ['7', '127', '126']);
+});
+
+test('a closed terminal leaves no tracing behind', tracing, async (t) => {
+  const script = `"$@" & pid=$!
+    for i in 1 2 3 4 5 6 7 8 9; do sleep 0.3; ls /sys/kernel/tracing/instances | grep . && break; done
+    kill -HUP $pid; wait $pid; echo "exit $?"; ls /sys/kernel/tracing/instances`;
+  const words = commandLine(['watch', '-q', '--trace', '--json', '--', 'sleep', '60']);
+  const { stdout } = withTracing(script, words);
+  if (!/^memmap-\d+\n/.test(stdout)) return t.skip(untraced);
+  assert.match(stdout, /"traced": \[.*exit 129\n$/s);
+});

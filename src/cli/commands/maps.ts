@@ -412,10 +412,10 @@ async function lookAtChild(
   out: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const { startChild } = await import('../child.ts');
+  const { endOf, startChild } = await import('../child.ts');
   const child = await startChild(command);
   try {
-    await Promise.race([child.ended, pause(options.after, signal)]);
+    await pause(options.after, endOf(child, signal));
     if (signal.aborted) return Exit.ok;
     if (child.code !== undefined) {
       throw usage(
@@ -428,7 +428,7 @@ async function lookAtChild(
       : await lookTwice(child.pid, options, out, signal);
   } finally {
     child.kill('SIGTERM');
-    await Promise.race([child.ended, pause(2)]);
+    await pause(2, endOf(child));
     if (child.code === undefined) child.kill('SIGKILL');
   }
 }

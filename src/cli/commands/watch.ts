@@ -1,24 +1,13 @@
 /**
  * `memmap watch`: page faults and memory of a process as time goes by.
  */
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { pageSize } from '../../index.ts';
-import {
-  diff,
-  type FileResidency,
-  type MapEntry,
-  mappingAt,
-  readMaps,
-  readStat,
-  readStatus,
-  type Snapshot,
-  type SnapshotDiff,
-  snapshot,
-} from '../../inspect/index.ts';
-import { mappingName } from '../account.ts';
-import { passOn, type RunningChild, startChild } from '../child.ts';
+import { type FileResidency, mappingAt, pageFaults, readMaps } from '../../inspect/index.ts';
+import { endOf, passOn, startChild } from '../child.ts';
 import type { CommandModule, Invocation } from '../command.ts';
-import { CommandError, describeError, usage } from '../errors.ts';
+import { CommandError, usage } from '../errors.ts';
 import { Exit } from '../exit.ts';
 import { isThere } from '../files.ts';
 import { formatCount, formatPercent, printable, size } from '../format.ts';
@@ -30,6 +19,16 @@ import { lookAt, residencyBar } from '../residency.ts';
 import { parseAddress, parsePositive, parseSeconds } from '../size.ts';
 import { signed } from '../snapshots.ts';
 import { type FaultKind, FaultTrace } from '../trace.ts';
+import {
+  type Counts,
+  type Growth,
+  type Look,
+  type Picture,
+  type Subject,
+  since,
+  type Tick,
+  Watch,
+} from '../watching.ts';
 
 interface WatchOptions {
   interval: number;
@@ -45,7 +44,7 @@ function configure(command: Command): void {
     .description(
       `Page faults (minor: served from memory, major: waited for) and memory, a line each half second,
 until the process ends or Ctrl-C; then what grew. With COMMAND the exit code is its own, 125 when
-memmap fails; its output goes to stderr.`,
+memmap fails; its output goes to stderr; at its end the faults of what it waited for count as well.`,
     )
     .option('--interval <seconds>', 'between two lines', parseSeconds, 0.5)
     .option('--count <n>', 'end after so many lines', parsePositive)
@@ -55,27 +54,6 @@ memmap fails; its output goes to stderr.`,
     )
     .option('--trace', 'each fault by its mapping and kind (root, tracefs)');
 }
-
-/** One line. */
-interface Tick {
-  seconds: number;
-  /** Since the line before. */
-  minor: number;
-  major: number;
-  minorPerSecond: number;
-  majorPerSecond: number;
-  anonymous: number | null;
-  file: number | null;
-  shared: number | null;
-  swap: number | null;
-  /** Of --map. */
-  cached: number | null;
-  pages: number | null;
-}
-
-type Picture = { bar: string; cached: number | null; pages: number };
-/** Looks at what --map asks for; `null`: nothing was. */
-type Look = () => Picture | null;
 
 const barCells = 32;
 
@@ -87,9 +65,9 @@ function pictureOfFile(path: string, out: Output): Look {
   };
 }
 
-function pictureOfPages(pid: number, address: bigint): Look {
+function pictureOfPages(address: bigint): Look {
   const there = (character: PageCharacter) => character !== '.';
-  return () => {
+  return (pid) => {
     const entry = mappingAt(readMaps(pid), address);
     if (!entry) return null;
     const { characters, pagesEach } = drawPages(pid, entry, { most: barCells, pageSize });
@@ -99,127 +77,13 @@ function pictureOfPages(pid: number, address: bigint): Look {
   };
 }
 
-function lookFor(pid: number, { map }: WatchOptions, out: Output): Look {
+function lookFor({ map }: WatchOptions, out: Output): Look {
   if (map === undefined) return () => null;
   const address = isThere(map) ? null : parseAddress(map);
-  if (address !== null) return pictureOfPages(pid, address);
+  if (address !== null) return pictureOfPages(address);
   const look = pictureOfFile(map, out);
-  look(); // what is wrong with the file is told before anything runs
+  look(0); // what is wrong with the file is told before anything runs
   return look;
-}
-
-/** Faults by mapping and kind. */
-type Traced = Map<string, Map<FaultKind, number>>;
-
-/** Watches one process; the lines go through `tell`. */
-class Watch {
-  readonly #pid: number;
-  readonly #look: Look;
-  readonly #trace: FaultTrace | null;
-  readonly #start = performance.now();
-  readonly #startTicks: bigint;
-  readonly first: Snapshot | null;
-  last: Snapshot | null;
-  readonly traced: Traced = new Map();
-  lost = 0;
-  #before: { minor: number; major: number; time: number };
-  #maps: MapEntry[] = [];
-  /** Looks at all mappings may cost this share of the time. */
-  #lookCost = 0;
-  #nextLook = 0;
-
-  constructor(pid: number, look: Look, trace: FaultTrace | null) {
-    this.#pid = pid;
-    this.#look = look;
-    this.#trace = trace;
-    const { minorFaults, majorFaults, startTicks } = readStat(pid);
-    this.#startTicks = startTicks;
-    this.#before = { minor: minorFaults, major: majorFaults, time: this.#start };
-    this.first = this.#trySnapshot();
-    this.last = this.first;
-  }
-
-  get seconds(): number {
-    return Math.round(performance.now() - this.#start) / 1000;
-  }
-
-  /** `null`: it may not be looked at, or has ended. */
-  #trySnapshot(): Snapshot | null {
-    const start = performance.now();
-    try {
-      return snapshot(this.#pid);
-    } catch (error) {
-      const { code } = describeError(error);
-      if (code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return null;
-      throw error;
-    } finally {
-      const now = performance.now();
-      this.#lookCost = now - start;
-      this.#nextLook = now + this.#lookCost * 10;
-    }
-  }
-
-  /** `null`: the process has ended. */
-  tick(): { tick: Tick; picture: Picture | null } | null {
-    try {
-      return this.#lookNow();
-    } catch (error) {
-      if (describeError(error).code === 'ESRCH') return null;
-      throw error;
-    }
-  }
-
-  #lookNow() {
-    const stat = readStat(this.#pid);
-    if (stat.state === 'Z' || stat.startTicks !== this.#startTicks) return null;
-    const status = readStatus(this.#pid);
-    this.takeTrace();
-    const picture = this.#look();
-    const time = performance.now();
-    const before = this.#before;
-    this.#before = { minor: stat.minorFaults, major: stat.majorFaults, time };
-    const seconds = Math.max(0.001, (time - before.time) / 1000);
-    const minor = stat.minorFaults - before.minor;
-    const major = stat.majorFaults - before.major;
-    if (this.first && time >= this.#nextLook) this.last = this.#trySnapshot() ?? this.last;
-    const tick: Tick = {
-      seconds: this.seconds,
-      minor,
-      major,
-      minorPerSecond: Math.round(minor / seconds),
-      majorPerSecond: Math.round(major / seconds),
-      anonymous: status.residentAnonymous ?? null,
-      file: status.residentFile ?? null,
-      shared: status.residentShared ?? null,
-      swap: status.swapped ?? null,
-      cached: picture?.cached ?? null,
-      pages: picture?.pages ?? null,
-    };
-    return { tick, picture };
-  }
-
-  takeTrace(): void {
-    if (!this.#trace) return;
-    try {
-      this.#maps = readMaps(this.#pid);
-    } catch {
-      // it has ended: its mappings are those of the last look
-    }
-    const { faults, lost } = this.#trace.read();
-    this.lost += lost;
-    for (const { address, kind } of faults) {
-      const entry = mappingAt(this.#maps, address);
-      const name = entry ? mappingName(entry) : '(gone)';
-      const counts = this.traced.get(name) ?? new Map<FaultKind, number>();
-      counts.set(kind, (counts.get(kind) ?? 0) + 1);
-      this.traced.set(name, counts);
-    }
-  }
-
-  close(): void {
-    this.takeTrace();
-    this.#trace?.close();
-  }
 }
 
 const columns = ['t', 'min/s', 'maj/s', 'anon', 'file', 'shmem', 'swap'] as const;
@@ -253,68 +117,51 @@ function plainLine(tick: Tick): string {
     .join('\t');
 }
 
-/** What grew, by the name of mappings; bytes. */
-function growth({ added, removed, changed }: SnapshotDiff): { name: string; resident: number }[] {
-  const sums = new Map<string, number>();
-  const add = (map: { name: string | null; kind: string }, bytes: number) => {
-    const name = map.name ?? `(${map.kind})`;
-    sums.set(name, (sums.get(name) ?? 0) + bytes);
-  };
-  for (const map of added) add(map, map.resident ?? 0);
-  for (const map of removed) add(map, -(map.resident ?? 0));
-  for (const { before, after } of changed)
-    add(after, (after.resident ?? 0) - (before.resident ?? 0));
-  return [...sums]
-    .filter(([, resident]) => resident !== 0)
-    .map(([name, resident]) => ({ name, resident }))
-    .sort((a, b) => Math.abs(b.resident) - Math.abs(a.resident));
-}
-
 interface Summary {
   [key: string]: unknown;
   pid: number;
   seconds: number;
   ticks: number;
-  minor: number;
-  major: number;
-  growth: { name: string; resident: number }[] | null;
+  minor: number | null;
+  major: number | null;
+  growth: Growth[] | null;
   traced: { name: string; kinds: Record<string, number> }[] | null;
   lost: number | null;
 }
 
-function summaryOf(pid: number, watch: Watch, ticks: readonly Tick[], isTraced: boolean): Summary {
-  const sum = (key: 'minor' | 'major') => ticks.reduce((total, tick) => total + tick[key], 0);
-  const { first, last } = watch;
+function summaryOf(pid: number, watch: Watch, counts: Counts | null, ticks: number): Summary {
   const total = (kinds: Map<FaultKind, number>) => [...kinds.values()].reduce((a, b) => a + b, 0);
+  const { seconds, traced, lost, isTraced } = watch;
   return {
     pid,
-    seconds: watch.seconds,
-    ticks: ticks.length,
-    minor: sum('minor'),
-    major: sum('major'),
-    growth: first && last ? growth(diff(first, last)) : null,
+    seconds,
+    ticks,
+    minor: counts?.minor ?? null,
+    major: counts?.major ?? null,
+    growth: watch.growth,
     traced: isTraced
-      ? [...watch.traced]
+      ? [...traced]
           .sort(([, a], [, b]) => total(b) - total(a))
           .map(([name, kinds]) => ({ name, kinds: Object.fromEntries(kinds) }))
       : null,
-    lost: isTraced ? watch.lost : null,
+    lost: isTraced ? lost : null,
   };
 }
 
 const shownRows = 12;
 
-function showSummary(summary: Summary, out: Output): void {
+function showSummary(summary: Summary, { gap, isComplete }: Ending, out: Output): void {
   const { seconds, minor, major, growth: grown, traced, lost } = summary;
-  const met = `${formatCount(minor)} minor and ${formatCount(major)} major faults`;
+  const count = (times: number | null) => (times === null ? '?' : formatCount(times));
+  const least = isComplete || minor === null ? '' : 'at least ';
+  const met = `${least}${count(minor)} minor and ${count(major)} major faults`;
   out.text('', out.paint('bold', `${met} in ${seconds.toFixed(1)} s`));
   for (const { name, kinds } of (traced ?? []).slice(0, shownRows)) {
     const words = Object.entries(kinds).map(([kind, times]) => `${formatCount(times)} ${kind}`);
     out.text(`  ${words.join(', ')}: ${printable(name)}`);
   }
   if (lost) out.warn(`${formatCount(lost)} faults came too fast to be traced`);
-  if (grown === null)
-    out.warn('the mappings of this process may not be read: what grew is unknown');
+  if (grown === null) out.warn(gap);
   const rows = (grown ?? []).slice(0, shownRows);
   if (rows.length > 0) out.text('in memory, by mapping:');
   for (const { name, resident } of rows) {
@@ -322,43 +169,61 @@ function showSummary(summary: Summary, out: Output): void {
   }
 }
 
-interface Subject {
-  pid: number;
-  child: RunningChild | null;
+/** What the summary says in words. */
+interface Ending {
+  gap: string;
+  /** Nothing came after the last look. */
+  isComplete: boolean;
 }
 
-async function watchLoop(
+/** Prints a line each interval until there is an end. @returns The lines. */
+async function tickUntilEnd(
+  watch: Watch,
   { pid, child }: Subject,
   { options, out }: Invocation<WatchOptions>,
   signal: AbortSignal,
-): Promise<Summary> {
-  const trace = options.trace ? new FaultTrace(pid) : null;
-  const look = lookFor(pid, options, out);
-  const watch = new Watch(pid, look, trace);
+): Promise<Tick[]> {
   const ticks: Tick[] = [];
+  const wake = child ? endOf(child, signal) : signal;
+  while (!signal.aborted && ticks.length < (options.count ?? Number.POSITIVE_INFINITY)) {
+    await pause(options.interval, wake);
+    const found = child?.code === undefined ? watch.tick() : null;
+    if (found === null) break;
+    if (ticks.length % headEvery === 0) out.text(out.paint('dim', headLine(options)));
+    ticks.push(found.tick);
+    out.text(tickLine(found));
+    if (out.mode === 'plain') out.raw(plainLine(found.tick));
+    if (out.mode === 'ndjson') out.document({ type: 'tick', pid, ...found.tick });
+  }
+  return ticks;
+}
+
+async function watchLoop(
+  subject: Subject,
+  look: Look,
+  invocation: Invocation<WatchOptions>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { pid, name, child, reaped } = subject;
+  const { options, out } = invocation;
+  const trace = options.trace ? new FaultTrace(pid) : null;
+  const watch = new Watch(subject, look, trace);
+  let ticks: Tick[] = [];
   try {
-    if (out.mode === 'text') out.text(out.paint('bold', nameOf(pid)));
-    while (!signal.aborted && ticks.length < (options.count ?? Number.POSITIVE_INFINITY)) {
-      await Promise.race([pause(options.interval, signal), child?.ended ?? new Promise(() => {})]);
-      const found = child?.code === undefined ? watch.tick() : null;
-      if (found === null) break;
-      if (ticks.length % headEvery === 0) out.text(out.paint('dim', headLine(options)));
-      ticks.push(found.tick);
-      out.text(tickLine(found));
-      if (out.mode === 'plain') out.raw(plainLine(found.tick));
-      if (out.mode === 'ndjson') out.document({ type: 'tick', pid, ...found.tick });
-    }
+    child?.release();
+    if (out.mode === 'text') out.text(out.paint('bold', name));
+    ticks = await tickUntilEnd(watch, subject, invocation, signal);
+    if (ticks.length !== options.count) await child?.ended;
   } finally {
     watch.close();
   }
-  return tell(summaryOf(pid, watch, ticks, trace !== null), ticks, out);
-}
-
-function tell(summary: Summary, ticks: readonly Tick[], out: Output): Summary {
-  showSummary(summary, out);
+  const hasEnded = child?.code !== undefined;
+  const isComplete = hasEnded || watch.finish();
+  const counts = hasEnded && reaped ? since(watch.base, reaped()) : watch.counts;
+  const summary = summaryOf(pid, watch, counts, ticks.length);
+  showSummary(summary, { gap: watch.gap, isComplete }, out);
   if (out.mode === 'ndjson') out.document({ type: 'summary', ...summary });
   else out.document({ ...summary, type: 'summary', ticks });
-  return summary;
 }
 
 async function watchChild(
@@ -366,16 +231,20 @@ async function watchChild(
   invocation: Invocation<WatchOptions>,
   interruption: Interruption,
 ): Promise<number> {
-  const child = await startChild(command);
+  const { options, out } = invocation;
+  const look = lookFor(options, out);
+  // This process waits for no other child, and the kernel counts when it waits.
+  const before = pageFaults().children;
+  const reaped = () => since(before, pageFaults().children);
+  const child = await startChild(command, { isHeld: options.trace ?? false });
   passOn(child, interruption);
+  const name = `${printable(basename(command[0] as string))}(${child.pid})`;
   try {
-    await watchLoop({ pid: child.pid, child }, invocation, interruption.signal);
+    const subject = { pid: child.pid, name, child, reaped };
+    await watchLoop(subject, look, invocation, interruption.signal);
   } catch (error) {
-    // It may have ended before the first look at it.
-    if (describeError(error).code !== 'ESRCH') {
-      child.kill('SIGTERM');
-      throw error;
-    }
+    child.kill('SIGTERM');
+    if (!interruption.signal.aborted) throw error;
   }
   return child.ended;
 }
@@ -390,8 +259,10 @@ async function run(invocation: Invocation<WatchOptions>): Promise<number> {
   if (name === undefined) throw usage('there is no process', 'its number, its name, or -- COMMAND');
   const pid = processOf(name);
   if (pid === process.pid) throw new CommandError('it would watch itself');
+  const subject = { pid, name: nameOf(pid), child: null };
+  const look = lookFor(invocation.options, invocation.out);
   const work = async ({ signal }: Interruption) => {
-    await watchLoop({ pid, child: null }, invocation, signal);
+    await watchLoop(subject, look, invocation, signal);
     return Exit.ok;
   };
   return interruptible(work, { onlyPrints: true });
