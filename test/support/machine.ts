@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { collect } from '../runtime/runtime.ts';
-import { temporaryPath } from './temporary.ts';
+import { atExit, temporaryPath } from './temporary.ts';
 
 /** An emulator is slow, and has its own idea of address space and of /proc. */
 export const isEmulated = process.env.MEMMAP_EMULATED === '1';
@@ -62,8 +62,7 @@ export function mounted(type: string, options: string): string | undefined {
   mkdirSync(directory);
   const { status } = spawnSync('mount', ['-t', type, '-o', options, 'none', directory]);
   if (status !== 0) return undefined;
-  // Registered after the removal of the directory, but this one has to come first.
-  process.prependListener('exit', () => spawnSync('umount', ['-l', directory]));
+  atExit(() => spawnSync('umount', ['-l', directory]));
   return directory;
 }
 

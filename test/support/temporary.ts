@@ -8,12 +8,27 @@ import { join } from 'node:path';
 let directory: string | undefined;
 let count = 0;
 
+const cleaning: (() => void)[] = [];
+function cleanUp(): void {
+  for (const clean of cleaning.splice(0).reverse()) clean();
+}
+process.on('exit', cleanUp);
+// Deno's test runner ends without the event of Node.
+if ('Deno' in globalThis) {
+  (globalThis as unknown as EventTarget).addEventListener('unload', cleanUp);
+}
+
+/** What is left to do at the end of the process; the last first. */
+export function atExit(clean: () => void): void {
+  cleaning.push(clean);
+}
+
 /** A directory of this test process. */
 export function temporaryDirectory(): string {
   if (!directory) {
     const made = mkdtempSync(join(tmpdir(), 'memmap-test-'));
     directory = made;
-    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    atExit(() => rmSync(made, { recursive: true, force: true }));
   }
   return directory;
 }
