@@ -102,6 +102,8 @@ export class Watch {
   #last: Counts | null = null;
   #lastTime = this.#start;
   readonly #first: Snapshot | null;
+  /** The kernel does not show its mappings to this user. */
+  #isDenied = false;
   #lastMemory: Snapshot | null = null;
   readonly traced: Traced = new Map();
   lost = 0;
@@ -136,7 +138,8 @@ export class Watch {
       return snapshot(this.#pid);
     } catch (error) {
       const { code } = describeError(error);
-      if (code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return null;
+      this.#isDenied = code === 'EACCES' || code === 'EPERM';
+      if (code === 'ESRCH' || this.#isDenied) return null;
       throw error;
     } finally {
       const now = performance.now();
@@ -171,7 +174,7 @@ export class Watch {
     const { minor, major } = since(this.#last ?? this.base, counts);
     const seconds = Math.max(0.001, (time - this.#lastTime) / 1000);
     [this.#last, this.#lastTime] = [counts, time];
-    if (this.#mayShow && time >= this.#nextLook) this.#remember();
+    if (!this.#isDenied && time >= this.#nextLook) this.#remember();
     const tick: Tick = {
       seconds: this.seconds,
       minor,
@@ -188,10 +191,6 @@ export class Watch {
     return { tick, picture };
   }
 
-  get #mayShow(): boolean {
-    return this.#isChild || this.#first !== null;
-  }
-
   #remember(): void {
     this.#lastMemory = this.#trySnapshot() ?? this.#lastMemory;
   }
@@ -202,7 +201,7 @@ export class Watch {
       const stat = this.#readStat();
       if (stat === null) return false;
       this.#last = countsOf(stat);
-      if (stat.state !== 'Z' && this.#mayShow) this.#remember();
+      if (stat.state !== 'Z' && !this.#isDenied) this.#remember();
       return true;
     } catch (error) {
       if (describeError(error).code === 'ESRCH') return false;
@@ -224,9 +223,9 @@ export class Watch {
 
   /** Why it is not known what grew. */
   get gap(): string {
-    return this.#mayShow
-      ? 'it ended before its mappings were looked at again: what grew is unknown'
-      : 'the mappings of this process may not be read: what grew is unknown';
+    return this.#isDenied
+      ? 'the mappings of this process may not be read: what grew is unknown'
+      : 'it ended before its mappings were looked at again: what grew is unknown';
   }
 
   takeTrace(): void {
