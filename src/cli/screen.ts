@@ -23,7 +23,7 @@ export function setLossCode(exitCode: number): void {
 }
 
 function tellLoss({ message }: Error): void {
-  process.stderr.write(`memmap: Cannot write the output: ${message}\n`);
+  write(process.stderr, `memmap: Cannot write the output: ${message}\n`);
   process.once('exit', () => {
     if (Number(process.exitCode ?? Exit.ok) < Exit.trouble) process.exitCode = lossCode;
   });
@@ -31,16 +31,27 @@ function tellLoss({ message }: Error): void {
 
 let isListening = false;
 
+function onLoss(error: NodeJS.ErrnoException): void {
+  if (unheardSignal.aborted) return;
+  unheard.abort();
+  if (error.code !== 'EPIPE') tellLoss(error);
+}
+
 /** From now on no stream that is closed or full ends this process. */
 export function outliveReaders(): void {
   if (isListening) return;
   isListening = true;
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (unheardSignal.aborted) return;
-    unheard.abort();
-    if (error.code !== 'EPIPE') tellLoss(error);
-  });
+  process.stdout.on('error', onLoss);
   process.stderr.on('error', () => {}); // nobody is left to be told
+}
+
+/** Deno throws what is an event on Node.js. */
+function write(stream: NodeJS.WriteStream, text: string): void {
+  try {
+    stream.write(text);
+  } catch (error) {
+    if (stream === process.stdout) onLoss(error as NodeJS.ErrnoException);
+  }
 }
 
 export interface ScreenOptions {
@@ -70,13 +81,13 @@ export class Screen {
   print(lines: string[]): void {
     if (lines.length === 0 || unheardSignal.aborted) return;
     this.#erase();
-    process.stdout.write(`${lines.join('\n')}\n`);
+    write(process.stdout, `${lines.join('\n')}\n`);
     this.#draw();
   }
 
   complain(lines: string[]): void {
     this.status('');
-    process.stderr.write(`${lines.join('\n')}\n`);
+    write(process.stderr, `${lines.join('\n')}\n`);
   }
 
   /** What is going on; nothing ends the line. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { interruptible, pause } from '#dist/cli/interrupt.js';
+import { pause } from '#dist/cli/interrupt.js';
+import { runModule } from '../support/child.ts';
 import { interrupted } from '../support/command.ts';
 import { temporaryFile, temporaryPath } from '../support/temporary.ts';
 
@@ -24,13 +25,18 @@ const requests = [
 ] as const;
 for (const [name, code] of requests) {
   test(`${name}: work ends, and the code is ${code} whatever it has found`, async () => {
-    const work = interruptible(async (interruption) => {
-      process.kill(process.pid, name);
-      await pause(Number.POSITIVE_INFINITY, interruption.signal);
-      assert.equal(interruption.name, name);
-      return 1;
-    });
-    assert.equal(await work, code);
+    const ending = await runModule(
+      `import assert from 'node:assert/strict';
+      const { interruptible, pause } = await import(process.argv[1]);
+      process.exitCode = await interruptible(async (interruption) => {
+        process.kill(process.pid, '${name}');
+        await pause(Number.POSITIVE_INFINITY, interruption.signal);
+        assert.equal(interruption.name, '${name}');
+        return 1;
+      });`,
+      { args: [import.meta.resolve('#dist/cli/interrupt.js')] },
+    );
+    assert.deepEqual([ending.stderr, ending.code, ending.signal], ['', code, null]);
   });
 
   test(`${name} is passed on to a command, which is waited for`, async () => {
