@@ -2,6 +2,8 @@
  * Where lines go: what is said to stdout, what is going on to a status line on stderr, which only
  * a terminal has.
  */
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { Exit } from './exit.ts';
 import { type ColorChoice, type Paint, paintFor } from './format.ts';
 
@@ -29,6 +31,14 @@ function tellLoss({ message }: Error): void {
   });
 }
 
+/**
+ * Node.js gives terminals their modes back at its end, and aborts where one is gone. It leaves alone
+ * what is closed.
+ */
+function leaveTerminals(terminals: readonly number[]): void {
+  for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
+}
+
 let isListening = false;
 
 function onLoss(error: NodeJS.ErrnoException): void {
@@ -43,6 +53,8 @@ export function outliveReaders(): void {
   isListening = true;
   process.stdout.on('error', onLoss);
   process.stderr.on('error', () => {}); // nobody is left to be told
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  if (terminals.length > 0) process.once('exit', () => leaveTerminals(terminals));
 }
 
 /** Deno throws what is an event on Node.js. */

@@ -2,7 +2,10 @@
  * What a terminal changes: colours, width, progress; and what Ctrl-C does.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runProcess } from '../support/child.ts';
 import { commandLine, interrupted, memmap, onTerminal } from '../support/command.ts';
 import { lacksCommand, needs } from '../support/machine.ts';
@@ -80,6 +83,30 @@ test('Ctrl-C ends a watch with its summary and 130', async () => {
   assert.deepEqual([watch.code, watch.signal], [130, null]);
   assert.match(watch.stdout, /minor and .* major faults in/);
 });
+
+test(
+  'a terminal that is closed ends a lock with 129, and no pidfile is left',
+  terminal,
+  async () => {
+    const [pidfile, codeFile] = [temporaryPath('pid'), temporaryPath('code')];
+    const words = commandLine(['lock', '--pidfile', pidfile, temporaryFile('x')]);
+    const command = `'${words.join("' '")}'; echo "exit $?" >'${codeFile}'`;
+    // The shell of the terminal ends with it, and then the kernel tells its group.
+    const line = `(trap '' HUP; ${command}) & wait`;
+    const stdio = ['ignore', 'pipe', 'ignore'] as const;
+    const script = spawn('script', ['-qec', line, '/dev/null'], { stdio: [...stdio] });
+    let stdout = '';
+    script.stdout.on('data', (data) => {
+      stdout += data;
+      if (stdout.includes('locked by process')) script.kill('SIGKILL');
+    });
+    const isWritten = () => existsSync(codeFile) && readFileSync(codeFile, 'utf8').endsWith('\n');
+    for (let round = 0; round < 600 && !isWritten(); round++) await sleep(100);
+    script.kill('SIGKILL');
+    assert.equal(readFileSync(codeFile, 'utf8'), 'exit 129\n');
+    assert.equal(existsSync(pidfile), false);
+  },
+);
 
 for (const [signal, exitCode] of [
   ['INT', 130],
