@@ -10,7 +10,8 @@ import { type Range, readRange, type Span, within } from '../core/range.ts';
 import type { Unknown } from '../core/unknown.ts';
 import { boolean, integer, object } from '../core/validate.ts';
 import type { FileLike } from '../mapping/options.ts';
-import { isMemory, type OpenFile, withFile } from './file.ts';
+import { type OpenFile, withFile } from './file.ts';
+import { isMemory } from './file-system.ts';
 import { type Holder, holders } from './holders.ts';
 import { checkAddress } from './proc.ts';
 import { type FileResidency, residency } from './residency.ts';
@@ -113,7 +114,7 @@ export function evict(file: FileLike, options: EvictOptions = {}): Eviction {
       after,
       freed: isKnown ? ((before.cached ?? 0) - (after.cached ?? 0)) * after.pageSize : null,
       complete,
-      reasons: kept ? reasonsFor(before, after, kept.holders, isMemory(opened)) : [],
+      reasons: kept ? reasonsFor(before, after, kept.holders, isMemory(opened.fd)) : [],
       unknown: [...after.unknown, ...(kept?.unknown ?? [])],
     };
   });

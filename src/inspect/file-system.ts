@@ -19,7 +19,10 @@ export interface FileSystem {
   readonly deviceIsDax: boolean | null;
 }
 
-/** The kinds of file systems that are not mounted where others see them. */
+/**
+ * The kinds of file systems that are memory, by TMPFS_MAGIC and the others of
+ * include/uapi/linux/magic.h; they need not be mounted where others see them.
+ */
 const kinds = new Map([
   [0x01021994, 'tmpfs'],
   [0x858458f6, 'ramfs'],
@@ -50,6 +53,15 @@ function deviceIsDax({ major, minor }: Mount['device']): boolean | null {
   const said =
     tryReadNumber(`${directory}/queue/dax`) ?? tryReadNumber(`${directory}/../queue/dax`);
   return said === null ? null : said === 1;
+}
+
+/** Whether a file is kept in memory by its file system, and nowhere else. */
+export function isMemory(fd: number): boolean {
+  try {
+    return kinds.has(statfsSync(`/proc/self/fd/${fd}`).type);
+  } catch {
+    return false; // without /proc
+  }
 }
 
 /** @throws Error of Node.js where the path leads nowhere. */

@@ -84,18 +84,6 @@ function hugePageSizeOf(fd: number, blockSize: number): number | null {
   }
 }
 
-/** TMPFS_MAGIC, RAMFS_MAGIC, HUGETLBFS_MAGIC of include/uapi/linux/magic.h and include/linux/ramfs.h. */
-const memoryMagics = [0x01021994, 0x858458f6, hugetlbfsMagic];
-
-/** Whether the file is kept in memory by its file system, and nowhere else. */
-export function isMemory({ fd }: OpenFile): boolean {
-  try {
-    return memoryMagics.includes(statfsSync(`/proc/self/fd/${fd}`).type);
-  } catch {
-    return false; // without /proc
-  }
-}
-
 function statOf(fd: number, path: string | null) {
   try {
     return fstatSync(fd, { bigint: true });
