@@ -9,7 +9,7 @@ import { anonymous, map, pageSize } from 'memmap';
 import { pendingFault, turns } from '../support/fault.ts';
 import { hazard } from '../support/hazard.ts';
 import { lacksCommand, lacksRoot, mounted } from '../support/machine.ts';
-import { pattern, temporaryPath } from '../support/temporary.ts';
+import { atExit, pattern, temporaryPath } from '../support/temporary.ts';
 
 const page = pageSize;
 const code = 'ERR_MEMMAP_IO';
@@ -77,7 +77,7 @@ hazard(
     withLoopDevice(backing, (device) =>
       execFileSync('mount', ['-o', 'errors=continue', device, directory]),
     );
-    process.prependListener('exit', () => spawnSync('umount', ['-l', directory]));
+    atExit(() => spawnSync('umount', ['-l', directory]));
     const path = join(directory, 'file');
     writeFileSync(path, content);
     const mapping = map(path, { access: 'write' });
