@@ -121,10 +121,10 @@ static void on_mapping_collected(napi_env env, void *data, void *hint) {
   struct handle *handle = data;
   views_settle(handle->environment);
   if (handle->is_open) handle_forget(handle);
-  else faults_orphan(handle);
-  views_sweep(handle);
   handle->is_wrapped = false;
-  handle_free_if_done(handle);
+  /* The last of the views frees the handle. */
+  if (handle->views) views_sweep(handle);
+  else handle_free_if_done(handle);
 }
 
 static struct handle *handle_make(const struct call *call, napi_value object,

@@ -109,17 +109,29 @@ static int add_files(struct parts *parts) {
   return 0;
 }
 
-/* By their own borders: the kernel may have made one mapping of this memory and the engine's. */
-static void add_region(memmap_region *region, void *parts) {
-  platform_lock_take(&region->lock);
-  region_check_locks(region);
-  size_t end = region->is_closed || region->fd >= 0 ? 0 : region->mapped / region->page;
-  for (size_t page = 0, locked_end, stop; page < end; page = stop) {
+/* The next pages from `page` on that can be locked and are not; none: first == end.
+ * pre: the lock is held. */
+static struct pages lockable(memmap_region *region, size_t page) {
+  size_t end = region->is_closed ? 0 : region->mapped / region->page;
+  for (size_t stop, locked_end; page < end; page = stop) {
     bool is_none = protection_at(region, page, &stop) == MEMMAP_NONE;
-    bool had = range_map_get(&region->locks, page, &locked_end) != 0;
+    bool is_locked_here = range_map_get(&region->locks, page, &locked_end) != 0;
     if (locked_end < stop) stop = locked_end;
     if (stop > end) stop = end;
-    if (!had && !is_none) add(parts, page_address(region, page), (stop - page) * region->page);
+    if (!is_none && !is_locked_here) return (struct pages){page, stop};
+  }
+  return (struct pages){end, end};
+}
+
+/* By their own borders: the kernel may have made one mapping of this memory and the engine's. Those
+ * of objects are among the files. */
+static void add_region(memmap_region *region, void *parts) {
+  if (region->fd >= 0) return;
+  platform_lock_take(&region->lock);
+  region_check_locks(region);
+  for (struct pages run = lockable(region, 0); run.first < run.end;
+       run = lockable(region, run.end)) {
+    add(parts, page_address(region, run.first), (run.end - run.first) * region->page);
   }
   platform_lock_drop(&region->lock);
 }
@@ -172,14 +184,10 @@ static void remember(memmap_region *region, void *how) {
   uint8_t value = *(const uint8_t *)how;
   platform_lock_take(&region->lock);
   region_check_locks(region);
-  size_t end = region->is_closed ? 0 : region->mapped / region->page;
-  for (size_t page = 0, locked_end, stop; page < end; page = stop) {
-    bool is_none = protection_at(region, page, &stop) == MEMMAP_NONE;
-    bool had = range_map_get(&region->locks, page, &locked_end) != 0;
-    if (locked_end < stop) stop = locked_end;
-    if (stop > end) stop = end;
-    if (had || is_none) continue;
-    if (range_map_reserve(&region->locks) == 0) range_map_set(&region->locks, page, stop, value);
+  for (struct pages run = lockable(region, 0); run.first < run.end;
+       run = lockable(region, run.end)) {
+    if (range_map_reserve(&region->locks) != 0) break;
+    range_map_set(&region->locks, run.first, run.end, value);
   }
   platform_lock_drop(&region->lock);
 }

@@ -17,7 +17,7 @@
  * reservation around it another. */
 enum { STEP = 3 };
 
-/* Steps that may be made without counting. */
+/* Mappings that may be added without counting. */
 static atomic_llong credit;
 
 int room_take(enum memmap_call_name call) {
