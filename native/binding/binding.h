@@ -149,6 +149,7 @@ napi_value binding_lock(napi_env env, napi_callback_info info);
 napi_value binding_unlock(napi_env env, napi_callback_info info);
 napi_value binding_lock_all(napi_env env, napi_callback_info info);
 napi_value binding_unlock_all(napi_env env, napi_callback_info info);
+napi_value binding_room(napi_env env, napi_callback_info info);
 napi_value binding_protect(napi_env env, napi_callback_info info);
 napi_value binding_protection(napi_env env, napi_callback_info info);
 

@@ -27,6 +27,7 @@ static const struct { const char *name; napi_callback function; } functions[] = 
   {"unlock", binding_unlock},
   {"lockAll", binding_lock_all},
   {"unlockAll", binding_unlock_all},
+  {"room", binding_room},
   {"protect", binding_protect},
   {"protection", binding_protection},
   {"start", binding_start},

@@ -55,6 +55,19 @@ napi_value binding_lock_all(napi_env env, napi_callback_info info) {
                                           take_boolean(&call, 2)));
 }
 
+/* room(): [mappings, most, left] */
+napi_value binding_room(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct memmap_room room = memmap_room();
+  const int64_t values[] = {room.mappings, room.most, room.left};
+  napi_value result;
+  napi_create_array_with_length(env, 3, &result);
+  for (uint32_t i = 0; i < 3; i++) {
+    napi_set_element(env, result, i, give_number(env, (double)values[i]));
+  }
+  return result;
+}
+
 napi_value binding_unlock_all(napi_env env, napi_callback_info info) {
   (void)info;
   return give_result(env, memmap_unlock_all());

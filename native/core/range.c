@@ -155,7 +155,7 @@ int memmap_advise(memmap_region *region, uint64_t offset, uint64_t length,
   if (result) return result;
   platform_lock_take(&region->lock);
   result = give_advice(region, offset, length, advice);
-  if (result == 0 && is_lasting && length > 0) {
+  if (result == 0 && is_lasting && span_of(region, offset, length).length) {
     remember_advice(region, region_pages(region, offset, length), advice);
   }
   platform_lock_drop(&region->lock);

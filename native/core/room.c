@@ -20,13 +20,18 @@ enum { STEP = 3 };
 /* Mappings that may be added without counting. */
 static atomic_llong credit;
 
-int room_take(enum memmap_call_name call) {
-  if (atomic_fetch_sub(&credit, STEP) >= STEP) return 0;
-  int64_t most = platform_mappings_max();
-  if (most <= 0) return 0; /* a system without a limit, or that does not tell */
+struct memmap_room memmap_room(void) {
+  struct memmap_room room = {.mappings = platform_mappings(), .most = platform_mappings_max()};
   /* For the others a 64th: 1,024 of the 65,530 that Linux allows by default
    * (DEFAULT_MAX_MAP_COUNT of include/linux/mm.h). */
-  int64_t left = most - most / 64 - platform_mappings();
-  atomic_store(&credit, left > 0 ? left / 2 : 0);
+  int64_t left = room.most - room.most / 64 - room.mappings;
+  room.left = room.most <= 0 ? INT64_MAX : left > 0 ? left : 0;
+  return room;
+}
+
+int room_take(enum memmap_call_name call) {
+  if (atomic_fetch_sub(&credit, STEP) >= STEP) return 0;
+  int64_t left = memmap_room().left;
+  atomic_store(&credit, left / 2);
   return left >= STEP ? 0 : memmap_failure(call, ENOMEM);
 }

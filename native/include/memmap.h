@@ -220,6 +220,11 @@ int memmap_unlock(memmap_region *region, uint64_t offset_bytes, uint64_t length_
 int memmap_lock_all(bool current, bool future, bool on_fault);
 int memmap_unlock_all(void);
 
+/* How many mappings the process has, and may have (0: no limit is known); how many more this library
+ * makes before it leaves the others to the rest of the process. */
+struct memmap_room { int64_t mappings, most, left; };
+struct memmap_room memmap_room(void);
+
 /* pre: offset_bytes and the end are page-aligned, or the end of the mapping.
  * post: on failure every page has the protection it had. */
 int memmap_protect(memmap_region *region, uint64_t offset_bytes, uint64_t length_bytes,

@@ -187,6 +187,8 @@ export interface Native {
   unlock(mapping: object, offset: number, length: number): void;
   lockAll(current: boolean, future: boolean, onFault: boolean): void;
   unlockAll(): void;
+  /** Mappings that the process has, may have (0: unknown), and that this library may still make. */
+  room(): [mappings: number, most: number, left: number];
   protect(mapping: object, offset: number, length: number, protection: number): void;
   protection(mapping: object, offset: number): number;
   start(

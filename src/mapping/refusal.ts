@@ -2,7 +2,7 @@
  * What the system refused, said so that it can be cured: an error of the library for each errno
  * of each system call, with the limit that was met and the way out.
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { getSystemErrorName, types } from 'node:util';
 import { Fact, type NativeFailure, native, objectKinds, Refusal } from '../binding/native.ts';
 import { closed, type ErrorDetails, MemmapError, outOfRange, unsupported } from '../core/errors.ts';
@@ -45,8 +45,6 @@ const states: Record<string, string> = {
   ETXTBSY: 'the file is being executed',
 };
 
-const mapsPiece = new Uint8Array(1 << 14);
-
 function readNumber(path: string): number | undefined {
   try {
     return Number(readFileSync(path, 'utf8').trim().split(/\s+/)[0]);
@@ -68,23 +66,6 @@ function processLimit(name: string): number | undefined {
   }
 }
 
-/** Counted piece by piece: when mappings have run out, there is no memory for large strings. */
-function countMappings(): number {
-  const piece = mapsPiece;
-  let lines = 0;
-  try {
-    const fd = openSync('/proc/self/maps', 'r');
-    for (let got = 1; got > 0; ) {
-      got = readSync(fd, piece, 0, piece.length, null);
-      for (let i = 0; i < got; i++) if (piece[i] === 10) lines++;
-    }
-    closeSync(fd);
-  } catch {
-    return lines;
-  }
-  return lines;
-}
-
 function lockHint(): string {
   const limit = processLimit('Max locked memory');
   return (
@@ -93,11 +74,13 @@ function lockHint(): string {
   );
 }
 
-/** Where mappings have run out; room.c of the engine stops before the kernel does. */
+/** A few: others may have closed some since it was refused. */
+const nearlyNone = 16;
+
+/** Where mappings have run out. */
 function mappingsHint(): string | undefined {
-  const maximum = readNumber('/proc/sys/vm/max_map_count') ?? Number.POSITIVE_INFINITY;
-  const mappings = countMappings();
-  if (mappings < maximum - maximum / 64 - 16) return undefined;
+  const [mappings, maximum, left] = native.room();
+  if (left >= nearlyNone) return undefined;
   return (
     `the process has ${mappings} mappings and vm.max_map_count is ${maximum}: close some, or ` +
     'raise it; a 64th of them is left to the rest of the process'
